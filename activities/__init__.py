@@ -1,0 +1,1 @@
+"""What the sagas' workflows do in the world: calls to participants, projection, publication."""

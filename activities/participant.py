@@ -1,0 +1,134 @@
+"""How every participant is called: one request, and one place that tells its answers apart."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
+from temporalio import activity
+from temporalio.exceptions import FailureError
+
+from saga.answers import bug, misconfigured, outage, refused
+from saga.envelope import Call, CommandT
+
+HEARTBEAT_EVERY = 1.0
+"""Seconds; a dead worker is noticed, and a cancel delivered, a little later than this."""
+
+_OUTAGES = {408, 425, 429}
+_REFUSALS = {402, 409, 410, 422}
+
+COMMON_REFUSALS = frozenset({"urn:problem:undone", "urn:problem:key-reused"})
+"""What every participant that holds the barrier of docs/participants.md may refuse with."""
+
+
+class Answer(BaseModel):
+    """What every participant says about what it did, beside its own fields."""
+
+    version: int
+    occurred_at: AwareDatetime
+
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = "about:blank"
+    title: str = ""
+    detail: str = ""
+
+
+class Participant:
+    """A service that steps call over HTTP; `refusals` are the problem types it documents."""
+
+    def __init__(
+        self, name: str, client: httpx.AsyncClient, refusals: frozenset[str] = frozenset()
+    ) -> None:
+        self._name = name
+        self._client = client
+        self._refusals = COMMON_REFUSALS | refusals
+
+    async def post(
+        self,
+        call: Call[CommandT],
+        path: str,
+        body: Mapping[str, JsonValue],
+        answer: type[AnswerT],
+    ) -> AnswerT:
+        """Send the call and return the participant's answer.
+
+        Raises:
+            ApplicationError: a refusal, an outage, a misconfiguration or a bug; see `saga.answers`.
+        """
+        async with _heartbeats():
+            try:
+                response = await self._client.post(path, json=body, headers=_headers(call))
+            except httpx.TransportError as error:
+                detail = f"{self._name}: {type(error).__name__}: {error}".rstrip(": ")
+                raise outage(detail) from error
+            except Exception as error:
+                raise bug(error) from error
+        if response.is_success:
+            try:
+                return answer.model_validate_json(response.content)
+            except ValidationError as error:
+                raise bug(error) from error
+        raise self._failure(call, response)
+
+    def _failure(self, call: Call[CommandT], response: httpx.Response) -> FailureError:
+        status, problem = response.status_code, _problem(response)
+        detail = f"{self._name}: {problem.detail or problem.title or response.reason_phrase}"
+        retry_after = _retry_after(response)
+        waits = status == httpx.codes.CONFLICT and retry_after is not None
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _OUTAGES or waits:
+            return outage(f"{detail} ({status})", retry_after=retry_after)
+        if status in _REFUSALS and problem.type in self._refusals:
+            return refused(call, problem.type, problem.detail or problem.title)
+        return misconfigured(f"{detail} ({status} {problem.type} at {response.request.url.path})")
+
+
+def _headers(call: Call[CommandT]) -> dict[str, str]:
+    headers = {
+        "Idempotency-Key": call.key,
+        "X-Correlation-ID": call.correlation_id,
+        "X-Causation-ID": call.command_id,
+    }
+    if call.undoes is not None:
+        headers["Undoes-Key"] = call.undoes
+    return headers
+
+
+def _problem(response: httpx.Response) -> Problem:
+    with contextlib.suppress(ValidationError):  # a proxy's HTML page: no documented problem
+        return Problem.model_validate_json(response.content)
+    return Problem()
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """`Retry-After` as RFC 9110 has it: seconds, or a date."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return timedelta(seconds=int(value))
+    try:
+        return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta())
+    except (TypeError, ValueError):
+        return None
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY)
+            activity.heartbeat()
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

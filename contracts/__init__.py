@@ -1,0 +1,1 @@
+"""The messages of the order saga: commands, domain events and integration events."""

@@ -1,0 +1,69 @@
+"""A durable saga engine on Temporal; it knows nothing of orders.
+
+A saga's author needs `SagaWorkflow`, `Step`, `Undo` and `Saga` for the workflow, `Command`,
+`SagaCommand` and `DomainEvent` for its messages, `Call`, `Event`, `answered` and the kinds of
+failure for its activities, and `Sagas` to start and steer it.
+"""
+
+from saga.answers import answered, bug, misconfigured, outage, refused
+from saga.client import DifferentCommand, Sagas, Started, digest
+from saga.envelope import Call, Event, JsonObject
+from saga.errors import SagaError, StepRefused, StepUnanswered
+from saga.events import Cause, FailureKind, RepairAction, Status
+from saga.identity import Direction, idempotency_key, saga_id
+from saga.log import record_saga_event
+from saga.messages import Command, DomainEvent, Headline, SagaCommand
+from saga.plugin import SagaPlugin
+from saga.port import Saga
+from saga.pump import Batch, Sink
+from saga.start import Repair, Reply, Request, SagaInput, SagaOutcome
+from saga.state import Failure, SagaState, StepStatus, fold
+from saga.steps import Policy, Step, Undo
+from saga.workflow import SagaWorkflow
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Cause",
+    "Command",
+    "DifferentCommand",
+    "Direction",
+    "DomainEvent",
+    "Event",
+    "Failure",
+    "FailureKind",
+    "Headline",
+    "JsonObject",
+    "Policy",
+    "Repair",
+    "RepairAction",
+    "Reply",
+    "Request",
+    "Saga",
+    "SagaCommand",
+    "SagaError",
+    "SagaInput",
+    "SagaOutcome",
+    "SagaPlugin",
+    "SagaState",
+    "SagaWorkflow",
+    "Sagas",
+    "Sink",
+    "Started",
+    "Status",
+    "Step",
+    "StepRefused",
+    "StepStatus",
+    "StepUnanswered",
+    "Undo",
+    "answered",
+    "bug",
+    "digest",
+    "fold",
+    "idempotency_key",
+    "misconfigured",
+    "outage",
+    "record_saga_event",
+    "refused",
+    "saga_id",
+]

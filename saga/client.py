@@ -1,0 +1,110 @@
+"""What a client asks of sagas: start one, look at one, cancel, pause, resume and repair it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from runtime.search_attributes import CustomerId, SagaStatus, SagaType
+from saga.events import Status
+from saga.handlers import SagaHandlers
+from saga.identity import saga_id
+from saga.messages import Headline, SagaCommand, SagaCommandT
+from saga.start import Repair, Reply, Request, SagaInput, SagaOutcome
+from saga.state import SagaState
+from saga.workflow import SagaWorkflow
+
+DIGEST = "digest"
+"""The memo field with the digest of the command that started the saga."""
+
+
+class DifferentCommand(Exception):
+    """The business id belongs to a saga that another command has started."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A saga that stands under the id that was asked for."""
+
+    saga_id: str
+    new: bool
+    """Whether this start began it; False when it was there already."""
+
+
+def digest(command: SagaCommand) -> str:
+    """What a command says, in 64 hexadecimal digits; tells a repeated start from another one."""
+    content = json.dumps(command.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Sagas:
+    """The sagas of one Temporal namespace."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def start(
+        self, workflow: type[SagaWorkflow[SagaCommandT]], start: SagaInput[SagaCommandT]
+    ) -> Started:
+        """Start a saga; the same command under the same business id starts nothing new.
+
+        Raises:
+            DifferentCommand: another command has that business id.
+        """
+        headline = start.command.headline()
+        workflow_id = saga_id(workflow.saga_type, headline.business_id)
+        fingerprint = digest(start.command)
+        try:
+            await self._client.start_workflow(
+                workflow.run,
+                start,
+                id=workflow_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={DIGEST: fingerprint},
+                search_attributes=_search_attributes(workflow.saga_type, headline),
+                static_summary=start.command.summary(),
+            )
+        except WorkflowAlreadyStartedError:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+            if (await description.memo()).get(DIGEST) != fingerprint:
+                raise DifferentCommand(workflow_id) from None
+            return Started(workflow_id, new=False)
+        return Started(workflow_id, new=True)
+
+    async def state(self, workflow_id: str) -> SagaState:
+        """What the workflow itself says, ahead of the read model; needs a worker that answers."""
+        return await self._handle(workflow_id).query(SagaHandlers.state)
+
+    async def cancel(self, workflow_id: str, request: Request) -> Reply:
+        """Ask for the saga to be undone; while the pivot is under way the answer waits for it."""
+        return await self._handle(workflow_id).execute_update(SagaHandlers.cancel, request)
+
+    async def pause(self, workflow_id: str, request: Request) -> Reply:
+        """Hold the saga before its next call."""
+        return await self._handle(workflow_id).execute_update(SagaHandlers.pause, request)
+
+    async def resume(self, workflow_id: str, request: Request) -> Reply:
+        """Let a paused saga go on."""
+        return await self._handle(workflow_id).execute_update(SagaHandlers.resume, request)
+
+    async def repair(self, workflow_id: str, repair: Repair) -> Reply:
+        """Decide how a stuck step goes on."""
+        return await self._handle(workflow_id).execute_update(SagaHandlers.repair, repair)
+
+    def _handle(self, workflow_id: str) -> WorkflowHandle[SagaHandlers, SagaOutcome]:
+        return self._client.get_workflow_handle(workflow_id, result_type=SagaOutcome)
+
+
+def _search_attributes(saga_type: str, headline: Headline) -> TypedSearchAttributes:
+    pairs = [
+        SearchAttributePair(SagaType, saga_type),
+        SearchAttributePair(SagaStatus, Status.RUNNING),
+    ]
+    if headline.customer_id is not None:
+        pairs.append(SearchAttributePair(CustomerId, headline.customer_id))
+    return TypedSearchAttributes(pairs)

@@ -1,0 +1,81 @@
+"""What travels: a command in its `Call`, a domain event in its `Event`.
+
+The place of either in the saga's log is data that the saga gave it. A call stands at `position`,
+its answer at `position + 1`, whatever the order in which answers arrive.
+"""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, computed_field
+
+from saga.identity import Direction, event_id, idempotency_key
+from saga.messages import Command, DomainEvent
+
+JsonObject = dict[str, JsonValue]
+CommandT = TypeVar("CommandT", bound=Command)
+DataT = TypeVar("DataT", bound=DomainEvent | JsonObject, covariant=True)
+EventT = TypeVar("EventT", bound=DomainEvent)
+
+
+class Place(BaseModel):
+    """Where something stands in a saga's log, and what it belongs to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    saga_id: str
+    epoch: int
+    position: int
+    correlation_id: str
+    causation_id: str | None = None
+
+
+class Call(Place, Generic[CommandT]):
+    """A command on its way to a participant."""
+
+    step: str
+    """The step's instance, e.g. `charge-payment~2`."""
+    direction: Direction
+    name: str
+    """What the Web UI and a person call it: the step's name, or its undo's."""
+    sent_at: datetime
+    schema_version: int
+    command: CommandT
+
+    @property
+    def command_id(self) -> str:
+        """The id that the answer names as its cause."""
+        return event_id(self.saga_id, self.epoch, self.position)
+
+    @property
+    def key(self) -> str:
+        """The idempotency key."""
+        return idempotency_key(self.saga_id, self.step, self.direction)
+
+    @property
+    def undoes(self) -> str | None:
+        """The idempotency key of the action that this undo takes back."""
+        if self.direction is Direction.DO:
+            return None
+        return idempotency_key(self.saga_id, self.step, Direction.DO)
+
+
+class Event(Place, Generic[DataT]):
+    """A domain event with everything a reader needs to place, trace and understand it."""
+
+    event_type: str
+    aggregate_id: str
+    aggregate_type: str
+    version: int
+    """The aggregate's own, counted by whoever owns it."""
+    occurred_at: datetime
+    schema_version: int
+    step: str | None = None
+    direction: Direction | None = None
+    data: SerializeAsAny[DataT]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def event_id(self) -> str:
+        """The same on every reading, since it is made of the place."""
+        return event_id(self.saga_id, self.epoch, self.position)

@@ -1,0 +1,151 @@
+"""The engine's own domain events: what happened to a saga, beside what its participants tell."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from saga.envelope import JsonObject
+from saga.messages import DomainEvent, Headline
+
+
+class Status(StrEnum):
+    """How a saga stands; one vocabulary for read model, search attribute, CLI and events."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPENSATING = "compensating"
+    STUCK = "stuck"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    TERMINATED = "terminated"
+
+    @property
+    def final(self) -> bool:
+        """Whether this is an outcome."""
+        return self in {Status.COMPLETED, Status.COMPENSATED, Status.TERMINATED}
+
+
+class Cause(StrEnum):
+    """Why a saga is compensated."""
+
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+
+
+class FailureKind(StrEnum):
+    """How a call failed; only a refusal says for certain that nothing was done."""
+
+    REFUSED = "refused"
+    TIMED_OUT = "timed-out"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class RepairAction(StrEnum):
+    """What a person decides about a stuck step."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+
+
+class SagaEvent(DomainEvent):
+    """Something that happened to the saga itself."""
+
+    aggregate_type: ClassVar[str] = "Saga"
+
+    saga_id: str
+
+    @property
+    def aggregate_id(self) -> str:
+        return self.saga_id
+
+
+class SagaStarted(SagaEvent):
+    """The first event, at position 0: the command that started the saga."""
+
+    saga_type: str
+    headline: Headline
+    command_type: str
+    command: JsonObject
+
+
+class StepStarted(SagaEvent):
+    """A command was sent to a participant."""
+
+    name: str
+    """What is being done: the step's name, or its undo's."""
+    command_type: str
+
+
+class StepFailed(SagaEvent):
+    """A call ended without a participant's answer, or with its refusal."""
+
+    name: str
+    kind: FailureKind
+    type: str
+    """The participant's problem type, or the type of the error."""
+    message: str
+
+
+class RunReset(SagaEvent):
+    """The workflow was reset: from here on, a newer run tells the story."""
+
+    run_id: str
+    from_position: int
+
+
+class CancelRequested(SagaEvent):
+    """Someone asked for the saga to be undone."""
+
+    by: str
+    reason: str
+
+
+class DeadlinePassed(SagaEvent):
+    """The saga did not reach its pivot in time."""
+
+    seconds: float
+
+
+class SagaPaused(SagaEvent):
+    """Nothing is sent until the saga is resumed; the deadline stands still."""
+
+    by: str
+    reason: str
+
+
+class SagaResumed(SagaEvent):
+    """The saga goes on."""
+
+    by: str
+    reason: str
+
+
+class CompensationStarted(SagaEvent):
+    """From here on everything is taken back, in reverse."""
+
+    cause: Cause
+    failure: StepFailed | None = None
+
+
+class SagaStuck(SagaEvent):
+    """A call that must succeed did not; a person decides."""
+
+    failure: StepFailed
+
+
+class StepRepaired(SagaEvent):
+    """A person decided how a stuck saga goes on."""
+
+    name: str
+    action: RepairAction
+    by: str
+    reason: str
+
+
+class SagaCompleted(SagaEvent):
+    """Every effect is in place."""
+
+
+class SagaCompensated(SagaEvent):
+    """Every effect has been taken back."""

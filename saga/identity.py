@@ -1,0 +1,45 @@
+"""Every id the engine makes comes from one function here."""
+
+from enum import StrEnum
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "durable-saga")
+
+
+class Direction(StrEnum):
+    """Whether a call does a step or takes it back."""
+
+    DO = "do"
+    UNDO = "undo"
+
+
+def saga_id(saga_type: str, business_id: str) -> str:
+    """The workflow id of a saga."""
+    return f"{saga_type}-{business_id}"
+
+
+def step_instance(name: str, count: int) -> str:
+    """The `count`-th use of a step in one saga: `charge-payment`, then `charge-payment~2`."""
+    return name if count == 1 else f"{name}~{count}"
+
+
+def idempotency_key(saga: str, instance: str, direction: Direction) -> str:
+    """The key a participant recognises a call by, the same across retries, replays and resets."""
+    return f"{saga}/{instance}/{direction}"
+
+
+def event_id(saga: str, epoch: int, position: int) -> str:
+    """The id of what stands at a place in a saga's log: an event, or the command that was sent."""
+    return str(uuid5(_NAMESPACE, f"{saga}/{epoch}/{position}"))
+
+
+def epoch_of(run_id: str) -> int:
+    """The epoch of a run: the milliseconds in its UUIDv7, so that a later run has a greater one.
+
+    Run ids of servers that make no UUIDv7 have epoch 0; a reset then counts on from there.
+    """
+    try:
+        run = UUID(run_id)
+    except ValueError:
+        return 0
+    return run.int >> 80 if run.version == 7 else 0

@@ -1,0 +1,375 @@
+"""The orchestrator: does steps, and takes them back in reverse when the saga can't complete.
+
+It runs in tasks that Temporal never cancels (only the workflow's main coroutine is, and that one
+does nothing but wait), so every way of ending early comes through `interrupt`, and no await here
+has to be shielded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, TypeVar, cast
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, FailureError
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
+
+from saga.envelope import CommandT, EventT
+from saga.errors import SagaError
+from saga.events import (
+    CancelRequested,
+    Cause,
+    CompensationStarted,
+    DeadlinePassed,
+    FailureKind,
+    RepairAction,
+    SagaCompensated,
+    SagaCompleted,
+    SagaPaused,
+    SagaResumed,
+    SagaStuck,
+    Status,
+    StepFailed,
+    StepRepaired,
+)
+from saga.identity import Direction, step_instance
+from saga.log import Log
+from saga.messages import Command
+from saga.start import Repair, Reply, Request
+from saga.state import AnyEvent
+from saga.steps import Activity, AnyStep, Policy, Step
+
+T = TypeVar("T")
+
+
+class Phase(Enum):
+    """How far a saga has come; what may happen to it hangs on this alone."""
+
+    FORWARD = auto()
+    PIVOTING = auto()
+    COMMITTED = auto()
+    COMPENSATING = auto()
+
+
+class Interrupted(BaseException):
+    """Unwinds a story that a cancel or the deadline has ended; no `Exception`, as it must pass."""
+
+
+@dataclass(eq=False)
+class Entry:
+    """One use of a step: what was done, and so what has to be undone."""
+
+    step: AnyStep
+    instance: str
+    command: Command
+    done: bool = False
+
+
+class Orchestrator:
+    """Executes one saga in its workflow; this is the `Saga` that a flow is handed."""
+
+    def __init__(self, log: Log, deadline: timedelta | None) -> None:
+        self._phase = Phase.FORWARD
+        self._log = log
+        self._deadline = deadline
+        self._entries: list[Entry] = []
+        self._counts: Counter[str] = Counter()
+        self._interruptible: dict[str, ActivityHandle[AnyEvent]] = {}
+        self._interrupted: Cause | None = None
+        self._paused = False
+        self._repairs: dict[str, Repair | None] = {}
+        self._clock: asyncio.Task[None] | None = None
+        self._resetting = asyncio.Lock()
+
+    # What a story may ask for: the saga port.
+
+    @property
+    def saga_id(self) -> str:
+        """The workflow id."""
+        return self._log.saga_id
+
+    async def step(self, step: Step[CommandT, EventT], command: CommandT) -> EventT:
+        """Do a step; see `Saga.step`."""
+        self._counts[step.name] += 1
+        entry = Entry(step, step_instance(step.name, self._counts[step.name]), command)
+        await self._may_go_forward()
+        if self._in(Phase.COMMITTED):
+            return cast(EventT, await self._insist(entry, Direction.DO))
+        # The undo is registered before the action runs: an action whose answer is lost is undone.
+        self._entries.append(entry)
+        if step.pivot:
+            self._phase = Phase.PIVOTING
+        answer = await self._call(entry, Direction.DO)
+        if failed := _failure(answer):
+            self._phase = Phase.FORWARD
+            if failed.kind is FailureKind.REFUSED:
+                self._entries.remove(entry)
+            self._go_on_or_unwind()
+            raise SagaError.of(failed)
+        entry.done = True
+        if step.pivot:
+            self._phase = Phase.COMMITTED
+        self._go_on_or_unwind()
+        return cast(EventT, answer.data)
+
+    async def parallel(self, *members: Awaitable[T]) -> list[T]:
+        """Run steps at once; see `Saga.parallel`."""
+        tasks = [asyncio.ensure_future(member) for member in members]
+        await workflow.wait_condition(lambda: all(task.done() for task in tasks))
+        errors = [error for task in tasks if (error := task.exception())]
+        if errors:
+            raise errors[0]
+        return [task.result() for task in tasks]
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait durably; see `Saga.sleep`."""
+        try:
+            await workflow.wait_condition(lambda: self._interrupted is not None, timeout=duration)
+        except TimeoutError:
+            return
+        self._go_on_or_unwind()
+
+    def now(self) -> datetime:
+        """The time, the same on every replay."""
+        return workflow.now()
+
+    # The whole of a saga.
+
+    async def execute(self, story: Callable[[], Awaitable[None]]) -> None:
+        """Tell the story to its end, or undo what it has done."""
+        try:
+            await story()
+            self._go_on_or_unwind()
+        except Interrupted:
+            await self._compensate(self._interrupted or Cause.FAILED, None)
+        except SagaError as error:
+            await self._compensate(self._interrupted or Cause.FAILED, error.failed)
+        except FailureError as error:
+            await self._compensate(self._interrupted or Cause.FAILED, self._raised(error))
+        else:
+            self._phase = Phase.COMMITTED
+            await self._log.record(SagaCompleted(saga_id=self.saga_id))
+
+    async def _compensate(self, cause: Cause, failure: StepFailed | None) -> None:
+        self._phase = Phase.COMPENSATING
+        started = CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure)
+        await self._log.record(started)
+        for entry in reversed(self._entries):
+            if entry.step.undo is not None:
+                await self._insist(entry, Direction.UNDO)
+        await self._log.record(SagaCompensated(saga_id=self.saga_id))
+
+    def _raised(self, error: FailureError) -> StepFailed:
+        return StepFailed(
+            saga_id=self.saga_id,
+            name="flow",
+            kind=FailureKind.FAILED,
+            type=getattr(error, "type", None) or type(error).__name__,
+            message=error.message,
+        )
+
+    # What ends a story early.
+
+    async def cancel(self, request: Request) -> Reply:
+        """Undo the saga if it is not too late; while the pivot is under way, wait for its answer."""
+        if self._log.state.status.final or self._in(Phase.COMMITTED):
+            return self._too_late()
+        await self._log.record(
+            CancelRequested(saga_id=self.saga_id, by=request.by, reason=request.reason)
+        )
+        await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
+        if self._in(Phase.COMMITTED):
+            return self._too_late()
+        self.interrupt(Cause.CANCELLED)
+        return self._reply(accepted=True, message="the saga is being undone")
+
+    def _too_late(self) -> Reply:
+        if self._log.state.status is Status.COMPENSATED:
+            return self._reply(accepted=False, message="too late: already compensated")
+        return self._reply(accepted=False, message="too late: the saga has passed its pivot")
+
+    def _reply(self, *, accepted: bool, message: str) -> Reply:
+        return Reply(accepted=accepted, status=self._log.state.status, message=message)
+
+    def interrupt(self, cause: Cause) -> None:
+        """End the story: the actions under way are cancelled, and waited for, before any undo."""
+        if not self._in(Phase.FORWARD) or self._interrupted is not None:
+            return
+        self._interrupted = cause
+        for handle in self._interruptible.values():
+            handle.cancel()
+
+    def _go_on_or_unwind(self) -> None:
+        """After every await: an action that finishes anyway swallows the cancel."""
+        if self._interrupted is not None and self._in(Phase.FORWARD):
+            raise Interrupted
+
+    async def _watch_deadline(self, left: timedelta) -> None:
+        """Interrupt when the time is up; a pause stops the clock and the pivot ends it."""
+        while self._in(Phase.FORWARD):
+            await workflow.wait_condition(lambda: not self._paused or not self._in(Phase.FORWARD))
+            since = workflow.now()
+            try:
+                await workflow.wait_condition(
+                    lambda: self._paused or not self._in(Phase.FORWARD),
+                    timeout=max(left, timedelta()),
+                    timeout_summary="deadline",
+                )
+            except TimeoutError:
+                break
+            left -= workflow.now() - since
+        if self._in(Phase.FORWARD) and self._deadline is not None:
+            seconds = self._deadline.total_seconds()
+            await self._log.record(DeadlinePassed(saga_id=self.saga_id, seconds=seconds))
+            await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
+            self.interrupt(Cause.DEADLINE)
+
+    # What holds a saga.
+
+    async def pause(self, request: Request) -> Reply:
+        """Send nothing more until the saga is resumed; what is under way ends by itself."""
+        if self._log.state.status.final:
+            return self._reply(accepted=False, message="too late: the saga has ended")
+        if not self._paused:
+            self._paused = True
+            await self._log.record(
+                SagaPaused(saga_id=self.saga_id, by=request.by, reason=request.reason)
+            )
+        return self._reply(accepted=True, message="the saga is paused")
+
+    async def resume(self, request: Request) -> Reply:
+        """Go on after a pause."""
+        if self._paused:
+            await self._log.record(
+                SagaResumed(saga_id=self.saga_id, by=request.by, reason=request.reason)
+            )
+            self._paused = False
+        return self._reply(accepted=True, message="the saga goes on")
+
+    def stuck_instance(self, name: str) -> str | None:
+        """The step instance that waits for a person, by its own or its undo's name."""
+        for instance, failure in self._log.state.stuck.items():
+            if name in (instance, failure.step) and self._repairs.get(instance) is None:
+                return instance
+        return None
+
+    async def repair(self, repair: Repair, instance: str) -> Reply:
+        """Let a stuck step go on as a person has decided."""
+        self._repairs[instance] = repair
+        await workflow.wait_condition(lambda: instance not in self._log.state.stuck)
+        return self._reply(accepted=True, message=f"{repair.step}: {repair.action}")
+
+    # How calls are made.
+
+    def _in(self, phase: Phase) -> bool:
+        return self._phase is phase
+
+    async def _may_go_forward(self) -> None:
+        await workflow.wait_condition(lambda: not self._paused or self._interrupted is not None)
+        self._go_on_or_unwind()
+        await self._notice_reset()
+        self._go_on_or_unwind()
+        if self._clock is None and self._deadline is not None:
+            self._clock = asyncio.create_task(self._watch_deadline(self._deadline))
+
+    async def _notice_reset(self) -> None:
+        """After a reset, ask again for what was copied as done: it may have been undone meanwhile."""
+        async with self._resetting:
+            if not self._log.was_reset:
+                return
+            await self._log.begin_epoch()
+            if not self._in(Phase.FORWARD):
+                return
+            for entry in [entry for entry in self._entries if entry.done]:
+                answer = await self._call(entry, Direction.DO)
+                self._go_on_or_unwind()
+                if failed := _failure(answer):
+                    raise SagaError.of(failed)
+
+    async def _insist(self, entry: Entry, direction: Direction) -> object:
+        """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
+        while True:
+            await workflow.wait_condition(lambda: not self._paused)
+            await self._notice_reset()
+            answer = await self._call(entry, direction)
+            failed = _failure(answer)
+            if failed is None:
+                return answer.data
+            repair = await self._wait_for_repair(entry, direction, failed)
+            if repair.action is RepairAction.SKIP:
+                return None
+
+    async def _wait_for_repair(
+        self, entry: Entry, direction: Direction, failed: StepFailed
+    ) -> Repair:
+        instance = entry.instance
+        self._repairs[instance] = None
+        stuck = SagaStuck(saga_id=self.saga_id, failure=failed)
+        await self._log.record(stuck, step=instance, direction=direction)
+        await workflow.wait_condition(lambda: self._repairs[instance] is not None)
+        repair = cast(Repair, self._repairs[instance])
+        repaired = StepRepaired(
+            saga_id=self.saga_id,
+            name=failed.name,
+            action=repair.action,
+            by=repair.by,
+            reason=repair.reason,
+        )
+        await self._log.record(repaired, step=instance, direction=direction)
+        return repair
+
+    async def _call(self, entry: Entry, direction: Direction) -> AnyEvent:
+        """Make one call and take its answer, or how it failed, into the log."""
+        name, activity, command, policy = _what_to_call(entry, direction)
+        call = self._log.send(command, step=entry.instance, direction=direction, name=name)
+        handle: ActivityHandle[AnyEvent] = workflow.start_activity_method(
+            activity,
+            call,
+            activity_id=name,
+            start_to_close_timeout=policy.attempt_timeout,
+            schedule_to_close_timeout=policy.give_up_after,
+            heartbeat_timeout=policy.heartbeat_timeout,
+            retry_policy=RetryPolicy(
+                initial_interval=policy.first_pause,
+                maximum_interval=policy.longest_pause,
+                maximum_attempts=policy.max_attempts,
+            ),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=command.summary(),
+        )
+        if self._in(Phase.FORWARD):
+            self._interruptible[name] = handle
+        try:
+            answer = await handle
+        except ActivityError as error:
+            return await self._log.failed(call, error)
+        except asyncio.CancelledError:
+            return await self._log.failed(call, None)
+        finally:
+            self._interruptible.pop(name, None)
+        self._log.append(answer)
+        return answer
+
+
+def _what_to_call(
+    entry: Entry, direction: Direction
+) -> tuple[str, Activity[Any, Any], Command, Policy]:
+    step, undo = entry.step, entry.step.undo
+    if direction is Direction.DO:
+        return entry.instance, step.action, entry.command, step.action_policy
+    if undo is None:
+        raise ValueError(f"{step.name} has no undo")
+    suffix = entry.instance.removeprefix(step.name)
+    return undo.name + suffix, undo.activity, undo.command(entry.command), undo.policy
+
+
+def _failure(answer: AnyEvent) -> StepFailed | None:
+    if answer.event_type != StepFailed.__name__:
+        return None
+    return StepFailed.model_validate(answer.data)

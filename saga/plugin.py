@@ -1,0 +1,33 @@
+"""What client, worker and replayer must agree on, in one Temporal plugin."""
+
+import dataclasses
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+PASSED_THROUGH = ("saga", "contracts", "activities", "runtime", "pydantic", "pydantic_core")
+"""Modules that the workflow sandbox shares with the worker: loaded once, deterministic by design."""
+
+
+class SagaPlugin(SimplePlugin):
+    """Give it to the client (its workers inherit it) and to `Replayer(plugins=...)`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "durable-saga",
+            data_converter=pydantic_data_converter,
+            workflow_runner=_in_sandbox,
+        )
+
+
+def _in_sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:
+    if isinstance(runner, SandboxedWorkflowRunner):
+        restrictions = runner.restrictions.with_passthrough_modules(*PASSED_THROUGH)
+        return dataclasses.replace(runner, restrictions=restrictions)
+    if runner is None:
+        return SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        )
+    return runner

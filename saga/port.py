@@ -1,0 +1,35 @@
+"""The saga port: all that a story may use beside plain Python."""
+
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from saga.envelope import CommandT, EventT
+from saga.steps import Step
+
+T = TypeVar("T")
+
+
+class Saga(Protocol):
+    """What a `flow` is handed; the same whoever executes it."""
+
+    @property
+    def saga_id(self) -> str:
+        """The workflow id, `<saga type>-<business id>`."""
+
+    async def step(self, step: Step[CommandT, EventT], command: CommandT) -> EventT:
+        """Do a step and return the domain event that its participant answered.
+
+        Raises:
+            StepRefused: the participant did nothing. Uncaught, the saga compensates.
+            StepUnanswered: nobody knows; the saga must not go on. Uncaught, it compensates.
+        """
+
+    async def parallel(self, *members: Awaitable[T]) -> list[T]:
+        """Run steps at once; when one fails the others end first, then its error is raised."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait durably; a cancel or the deadline ends the wait."""
+
+    def now(self) -> datetime:
+        """The time, the same on every replay."""

@@ -1,0 +1,87 @@
+"""The one pump that hands a saga's events to the outside, concurrently with its steps.
+
+Each sink (the read database, a broker) has a task queue of its own, gets every event in order of
+arrival, at least once, and has one batch under way at most: while a sink is slow or away, events
+gather and go out together, with the newest state, when it is back.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from saga.log import Log
+from saga.state import AnyEvent, SagaState
+
+
+class Batch(BaseModel):
+    """Events that a sink has not had yet, and the state after the newest of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: SagaState
+    events: tuple[AnyEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sink:
+    """Where a saga's events go."""
+
+    name: str
+    """Also the suffix of its task queue: `<the saga's task queue>-<name>`."""
+    activity: Callable[[Any, Batch], Awaitable[None]]
+    interval: timedelta | None = timedelta(milliseconds=500)
+    """The pause between batches while the status is the same; None for only when it changes."""
+    attempt_timeout: timedelta = timedelta(seconds=10)
+    longest_pause: timedelta = timedelta(seconds=10)
+
+
+class Pump:
+    """Hands the events of one saga to one sink until the saga has ended and all are out."""
+
+    def __init__(self, sink: Sink, log: Log) -> None:
+        self._sink = sink
+        self._log = log
+        self._handed = 0
+        self._status = log.state.status
+
+    @property
+    def behind(self) -> bool:
+        """Whether the sink has still to get something."""
+        return self._handed < len(self._log.events)
+
+    async def run(self) -> None:
+        """Pump until the saga's outcome is out."""
+        while True:
+            await workflow.wait_condition(lambda: self.behind or self._log.ended)
+            if not self.behind:
+                return
+            if self._handed:
+                await self._gather()
+            batch = Batch(state=self._log.state, events=tuple(self._log.events[self._handed :]))
+            await workflow.execute_activity_method(
+                self._sink.activity,
+                batch,
+                task_queue=f"{workflow.info().task_queue}-{self._sink.name}",
+                start_to_close_timeout=self._sink.attempt_timeout,
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(milliseconds=200),
+                    maximum_interval=self._sink.longest_pause,
+                ),
+                summary=f"{self._sink.name}: {batch.state.status}, version {batch.state.version}",
+            )
+            self._handed += len(batch.events)
+            self._status = batch.state.status
+
+    async def _gather(self) -> None:
+        """Wait until the status changes, or for the interval: what comes meanwhile goes along."""
+        try:
+            await workflow.wait_condition(
+                lambda: self._log.state.status != self._status, timeout=self._sink.interval
+            )
+        except TimeoutError:
+            return

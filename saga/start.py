@@ -1,0 +1,69 @@
+"""What goes into a saga's workflow and what comes out of it."""
+
+from datetime import timedelta
+from typing import Generic
+
+from pydantic import BaseModel, ConfigDict
+
+from saga.events import Cause, RepairAction, Status
+from saga.messages import SagaCommandT
+from saga.state import Failure, StepStatus
+
+DEADLINE = timedelta(minutes=10)
+
+
+class SagaInput(BaseModel, Generic[SagaCommandT]):
+    """The input of a saga's workflow: its command, and what holds for the whole saga."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: SagaCommandT
+    correlation_id: str | None = None
+    """The saga's id when None."""
+    causation_id: str | None = None
+    deadline: timedelta | None = DEADLINE
+    """From the first step to the pivot, pauses not counted; None for no deadline."""
+    sinks: tuple[str, ...] | None = None
+    """Names of the sinks that get this saga's events; all that it declares when None."""
+
+
+class SagaOutcome(BaseModel):
+    """The result of a saga's workflow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    saga_id: str
+    status: Status
+    cause: Cause | None = None
+    failure: Failure | None = None
+    errors: tuple[Failure, ...] = ()
+    """Every failure on the way, the original one first."""
+    steps: dict[str, StepStatus] = {}
+    """How each step ended."""
+
+
+class Request(BaseModel):
+    """What a person asks of a running saga, with who and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    reason: str
+
+
+class Repair(Request):
+    """How a stuck step goes on: tried again, or skipped as done by hand."""
+
+    step: str
+    """The step's name or its undo's, e.g. `refund-payment`."""
+    action: RepairAction
+
+
+class Reply(BaseModel):
+    """The answer to a request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accepted: bool
+    status: Status
+    message: str

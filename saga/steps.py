@@ -1,0 +1,81 @@
+"""A step is declared: an action, its undo, and the policies of each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from saga.envelope import Call, CommandT, Event, EventT
+from saga.messages import Command
+
+UndoT = TypeVar("UndoT", bound=Command)
+
+Activity = Callable[[Any, Call[CommandT]], Awaitable[Event[EventT]]]
+"""A method of an activity class: one command in, one domain event out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How a call is tried: each attempt's limit, the pauses between them, and when to give up."""
+
+    attempt_timeout: timedelta = timedelta(seconds=10)
+    heartbeat_timeout: timedelta = timedelta(seconds=5)
+    """How soon a dead worker is noticed; the activity must heartbeat more often than this."""
+    first_pause: timedelta = timedelta(milliseconds=200)
+    longest_pause: timedelta = timedelta(seconds=30)
+    max_attempts: int = 0
+    """0 for no limit."""
+    give_up_after: timedelta | None = None
+    """From the first attempt, pauses included; None for never."""
+
+
+UNTIL_DEADLINE = Policy()
+PIVOT = Policy(give_up_after=timedelta(minutes=10))
+UNTIL_STUCK = Policy(give_up_after=timedelta(hours=1))
+
+
+class Undo(Generic[CommandT]):
+    """How a step is taken back: an activity, and its command made from the action's."""
+
+    def __init__(
+        self,
+        activity: Activity[UndoT, EventT],
+        command: Callable[[CommandT], UndoT],
+        *,
+        policy: Policy = UNTIL_STUCK,
+    ) -> None:
+        self.activity: Activity[Any, Any] = activity
+        self.command: Callable[[CommandT], Command] = command
+        self.policy = policy
+        self.name = name_of(activity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[CommandT, EventT]):
+    """One step of a saga; its name is the action's, e.g. `charge_payment` is `charge-payment`."""
+
+    action: Activity[CommandT, EventT]
+    undo: Undo[CommandT] | None = None
+    pivot: bool = False
+    """Nothing is undone any more once this step is done; what follows is retried until it is."""
+    policy: Policy | None = None
+
+    @property
+    def name(self) -> str:
+        """What the Web UI, the CLI and the idempotency key call it."""
+        return name_of(self.action)
+
+    @property
+    def action_policy(self) -> Policy:
+        """The declared policy, or the default for a step of its kind."""
+        return self.policy or (PIVOT if self.pivot else UNTIL_DEADLINE)
+
+
+AnyStep = Step[Any, Any]
+
+
+def name_of(activity: Callable[..., object]) -> str:
+    """The name that the Web UI, the CLI and the idempotency key give an activity."""
+    return activity.__name__.replace("_", "-")

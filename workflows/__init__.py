@@ -1,0 +1,1 @@
+"""The sagas: each file tells one story."""

@@ -1,0 +1,66 @@
+"""The story of an order: either all of it happens, or none of it stays."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.inventory import InventoryActivities
+    from activities.order import OrderActivities
+    from activities.payment import PaymentActivities
+    from activities.projection import projection
+    from activities.shipping import ShippingActivities
+    from contracts.commands import (
+        CancelOrder,
+        CancelShipment,
+        ChargePayment,
+        ConfirmOrder,
+        CreateOrder,
+        CreateShipment,
+        PlaceOrder,
+        RefundPayment,
+        ReleaseStock,
+        ReserveStock,
+    )
+    from saga import Saga, SagaInput, SagaOutcome, SagaWorkflow, Step, Undo
+
+create_order = Step(
+    action=OrderActivities.create_order,
+    undo=Undo(OrderActivities.cancel_order, CancelOrder.undoing),
+)
+charge_payment = Step(
+    action=PaymentActivities.charge_payment,
+    undo=Undo(PaymentActivities.refund_payment, RefundPayment.undoing),
+)
+reserve_stock = Step(
+    action=InventoryActivities.reserve_stock,
+    undo=Undo(InventoryActivities.release_stock, ReleaseStock.undoing),
+)
+create_shipment = Step(
+    action=ShippingActivities.create_shipment,
+    undo=Undo(ShippingActivities.cancel_shipment, CancelShipment.undoing),
+    pivot=True,
+)
+confirm_order = Step(action=OrderActivities.confirm_order)
+
+
+@workflow.defn
+class OrderSaga(SagaWorkflow[PlaceOrder]):
+    """Four services that share no database, kept consistent."""
+
+    saga_type = "order"
+    steps = (create_order, charge_payment, reserve_stock, create_shipment, confirm_order)
+    sinks = (projection,)
+
+    @workflow.run
+    async def run(self, start: SagaInput[PlaceOrder]) -> SagaOutcome:
+        return await self.execute(start)
+
+    async def flow(self, saga: Saga, order: PlaceOrder) -> None:
+        await saga.step(create_order, CreateOrder.of(order))
+        await saga.step(charge_payment, ChargePayment.of(order))
+        await saga.step(reserve_stock, ReserveStock.of(order))
+        shipment = await saga.step(create_shipment, CreateShipment.of(order))
+        # The order is on its way: from here on nothing is undone, only finished.
+        await saga.step(
+            confirm_order,
+            ConfirmOrder(order_id=order.order_id, shipment_id=shipment.shipment_id),
+        )
