@@ -11,7 +11,7 @@ from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
 from saga.identity import Direction, idempotency_key, saga_id
-from saga.log import record_saga_event
+from saga.log import RECORDERS
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
@@ -22,6 +22,7 @@ from saga.steps import Policy, Step, Undo
 from saga.workflow import SagaWorkflow
 
 __all__ = [
+    "RECORDERS",
     "Batch",
     "Call",
     "Cause",
@@ -63,7 +64,6 @@ __all__ = [
     "idempotency_key",
     "misconfigured",
     "outage",
-    "record_saga_event",
     "refused",
     "saga_id",
 ]

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from saga.envelope import Call, CommandT, Event, EventT
 from saga.events import FailureKind, StepFailed
-from saga.identity import epoch_of
+from saga.identity import later_epoch
 
 SLOW_RETRY = timedelta(seconds=60)
 """The pause before an attempt that only a person's change can make succeed."""
@@ -25,12 +25,13 @@ def answered(
 ) -> Event[EventT]:
     """The answer to a call, with the aggregate's version and its stored time.
 
-    It is stamped with the run that executes it: a call copied into a reset run answers there.
+    A call that a reset has copied into another run answers in a later epoch than it was sent in.
     """
+    copied = activity.info().workflow_run_id != call.run_id
     return Event[EventT](
         saga_id=call.saga_id,
         correlation_id=call.correlation_id,
-        epoch=max(call.epoch, epoch_of(activity.info().workflow_run_id or "")),
+        epoch=later_epoch(call.epoch, datetime.now(UTC)) if copied else call.epoch,
         position=call.position + 1,
         causation_id=call.command_id,
         step=call.step,

@@ -38,6 +38,8 @@ class Call(Place, Generic[CommandT]):
     direction: Direction
     name: str
     """What the Web UI and a person call it: the step's name, or its undo's."""
+    run_id: str
+    """The run that sent it; a reset copies what is under way into another one."""
     sent_at: datetime
     schema_version: int
     command: CommandT

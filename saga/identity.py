@@ -1,7 +1,8 @@
 """Every id the engine makes comes from one function here."""
 
+from datetime import datetime
 from enum import StrEnum
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "durable-saga")
 
@@ -33,13 +34,11 @@ def event_id(saga: str, epoch: int, position: int) -> str:
     return str(uuid5(_NAMESPACE, f"{saga}/{epoch}/{position}"))
 
 
-def epoch_of(run_id: str) -> int:
-    """The epoch of a run: the milliseconds in its UUIDv7, so that a later run has a greater one.
+def epoch_at(time: datetime) -> int:
+    """The epoch of a run that takes up a saga's story at this time: milliseconds since 1970."""
+    return int(time.timestamp() * 1000)
 
-    Run ids of servers that make no UUIDv7 have epoch 0; a reset then counts on from there.
-    """
-    try:
-        run = UUID(run_id)
-    except ValueError:
-        return 0
-    return run.int >> 80 if run.version == 7 else 0
+
+def later_epoch(epoch: int, time: datetime) -> int:
+    """The epoch of a run that takes the story over, greater than the one before in any case."""
+    return max(epoch + 1, epoch_at(time))

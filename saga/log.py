@@ -5,28 +5,41 @@ a pause, the deadline, an outcome) is recorded by a local activity whose result 
 that every event of a saga stands in the history as data.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 
-from saga.envelope import Call, CommandT, Event, JsonObject
+from saga.envelope import Call, CommandT, Event, JsonObject, Place
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
-from saga.identity import Direction, epoch_of
+from saga.identity import Direction, epoch_at, later_epoch
 from saga.messages import SagaCommandT
 from saga.start import SagaInput
 from saga.state import AnyEvent, SagaState, apply, fold
 
 _PATCH = "saga-reset"
 
+Recorder = Callable[[Event[JsonObject]], Awaitable[Event[JsonObject]]]
+
 
 @activity.defn
 async def record_saga_event(event: Event[JsonObject]) -> Event[JsonObject]:
-    """Stamp an event with the time and with the run that records it; run as a local activity."""
-    epoch = max(event.epoch, epoch_of(activity.info().workflow_run_id or ""))
-    return event.model_copy(update={"epoch": epoch, "occurred_at": datetime.now(UTC)})
+    """Stamp an event with the time; run as a local activity, whose result the history keeps."""
+    return event.model_copy(update={"occurred_at": datetime.now(UTC)})
+
+
+@activity.defn
+async def record_run_reset(event: Event[JsonObject]) -> Event[JsonObject]:
+    """Stamp the event with the time, and with the epoch that begins with it."""
+    now = datetime.now(UTC)
+    epoch = later_epoch(event.epoch, now)
+    return event.model_copy(update={"occurred_at": now, "epoch": epoch})
+
+
+RECORDERS = (record_saga_event, record_run_reset)
+"""The local activities that every saga's worker registers."""
 
 
 class Log:
@@ -35,7 +48,7 @@ class Log:
     def __init__(self, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
         info = workflow.info()
         self._run = info.original_execution_run_id
-        self._epoch = epoch_of(self._run)
+        self._epoch = epoch_at(info.workflow_start_time)
         self._next = 1
         self._recording = 0
         self.saga_id = info.workflow_id
@@ -57,6 +70,7 @@ class Log:
             step=step,
             direction=direction,
             name=name,
+            run_id=self._run,
             sent_at=workflow.now(),
             schema_version=command.schema_version,
             command=command,
@@ -87,48 +101,47 @@ class Log:
             type=error_type,
             message=str(cause or "cancelled"),
         )
-        return await self._record(
-            failed, call.position + 1, call.command_id, step=call.step, direction=call.direction
+        place = Place(
+            saga_id=self.saga_id,
+            epoch=call.epoch,
+            position=call.position + 1,
+            correlation_id=self.correlation_id,
+            causation_id=call.command_id,
         )
+        return await self._record(failed, place, call.step, call.direction)
 
     async def record(
-        self, event: SagaEvent, *, step: str | None = None, direction: Direction | None = None
+        self,
+        event: SagaEvent,
+        *,
+        step: str | None = None,
+        direction: Direction | None = None,
+        recorder: Recorder = record_saga_event,
     ) -> AnyEvent:
         """Record what has no activity of its own."""
-        position, self._next = self._next, self._next + 1
-        return await self._record(
-            event, position, self.events[-1].event_id, step=step, direction=direction
+        place = Place(
+            saga_id=self.saga_id,
+            epoch=self._epoch,
+            position=self._next,
+            correlation_id=self.correlation_id,
+            causation_id=self.events[-1].event_id,
         )
+        self._next += 1
+        return await self._record(event, place, step, direction, recorder)
 
     async def _record(
         self,
         event: SagaEvent,
-        position: int,
-        cause: str | None,
-        *,
+        place: Place,
         step: str | None,
         direction: Direction | None,
+        recorder: Recorder = record_saga_event,
     ) -> AnyEvent:
-        draft = Event[JsonObject](
-            saga_id=self.saga_id,
-            epoch=self._epoch,
-            position=position,
-            correlation_id=self.correlation_id,
-            causation_id=cause,
-            event_type=type(event).__name__,
-            aggregate_id=event.aggregate_id,
-            aggregate_type=event.aggregate_type,
-            version=position,
-            occurred_at=workflow.now(),
-            schema_version=event.schema_version,
-            step=step,
-            direction=direction,
-            data=event.model_dump(mode="json"),
-        )
+        draft = saga_event(event, place, workflow.now(), step=step, direction=direction)
         self._recording += 1
         try:
             recorded = await workflow.execute_local_activity(
-                record_saga_event,
+                recorder,
                 draft,
                 start_to_close_timeout=timedelta(seconds=10),
                 retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=1)),
@@ -157,12 +170,39 @@ class Log:
 
     async def begin_epoch(self) -> None:
         """Note that this run, and no longer the one before it, tells the story."""
-        run_id = workflow.info().run_id
-        self._epoch = max(self._epoch + 1, epoch_of(run_id))
-        event = RunReset(saga_id=self.saga_id, run_id=run_id, from_position=self._next)
-        recorded = await self.record(event)
+        event = RunReset(
+            saga_id=self.saga_id, run_id=workflow.info().run_id, from_position=self._next
+        )
+        recorded = await self.record(event, recorder=record_run_reset)
         self._epoch = recorded.epoch
         self._run = RunReset.model_validate(recorded.data).run_id
+
+
+def saga_event(
+    event: SagaEvent,
+    place: Place,
+    occurred_at: datetime,
+    *,
+    step: str | None = None,
+    direction: Direction | None = None,
+) -> Event[JsonObject]:
+    """One of the engine's own events in its envelope; its version is its position."""
+    return Event[JsonObject](
+        saga_id=place.saga_id,
+        epoch=place.epoch,
+        position=place.position,
+        correlation_id=place.correlation_id,
+        causation_id=place.causation_id,
+        event_type=type(event).__name__,
+        aggregate_id=event.aggregate_id,
+        aggregate_type=event.aggregate_type,
+        version=place.position,
+        occurred_at=occurred_at,
+        schema_version=event.schema_version,
+        step=step,
+        direction=direction,
+        data=event.model_dump(mode="json"),
+    )
 
 
 def started(saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]:
@@ -175,20 +215,14 @@ def started(saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]
         command_type=type(start.command).__name__,
         command=start.command.model_dump(mode="json"),
     )
-    return Event[JsonObject](
+    place = Place(
         saga_id=info.workflow_id,
-        epoch=epoch_of(info.original_execution_run_id),
+        epoch=epoch_at(info.workflow_start_time),
         position=0,
         correlation_id=start.correlation_id or info.workflow_id,
         causation_id=start.causation_id,
-        event_type=SagaStarted.__name__,
-        aggregate_id=event.aggregate_id,
-        aggregate_type=event.aggregate_type,
-        version=0,
-        occurred_at=info.workflow_start_time,
-        schema_version=event.schema_version,
-        data=event.model_dump(mode="json"),
     )
+    return saga_event(event, place, info.workflow_start_time)
 
 
 def sent(call: Call[CommandT]) -> Event[JsonObject]:
@@ -196,22 +230,7 @@ def sent(call: Call[CommandT]) -> Event[JsonObject]:
     event = StepStarted(
         saga_id=call.saga_id, name=call.name, command_type=type(call.command).__name__
     )
-    return Event[JsonObject](
-        saga_id=call.saga_id,
-        epoch=call.epoch,
-        position=call.position,
-        correlation_id=call.correlation_id,
-        causation_id=call.causation_id,
-        event_type=StepStarted.__name__,
-        aggregate_id=event.aggregate_id,
-        aggregate_type=event.aggregate_type,
-        version=call.position,
-        occurred_at=call.sent_at,
-        schema_version=event.schema_version,
-        step=call.step,
-        direction=call.direction,
-        data=event.model_dump(mode="json"),
-    )
+    return saga_event(event, call, call.sent_at, step=call.step, direction=call.direction)
 
 
 def _refusal(cause: BaseException | None) -> AnyEvent | None:

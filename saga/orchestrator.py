@@ -273,30 +273,34 @@ class Orchestrator:
     async def _may_go_forward(self) -> None:
         await workflow.wait_condition(lambda: not self._paused or self._interrupted is not None)
         self._go_on_or_unwind()
-        await self._notice_reset()
+        await self.notice_reset()
         self._go_on_or_unwind()
         if self._clock is None and self._deadline is not None:
             self._clock = asyncio.create_task(self._watch_deadline(self._deadline))
 
-    async def _notice_reset(self) -> None:
-        """After a reset, ask again for what was copied as done: it may have been undone meanwhile."""
+    async def notice_reset(self) -> bool:
+        """If a reset begins here, begin an epoch and ask again for what was copied as done.
+
+        It may have been undone meanwhile, by the run that was reset; then the saga compensates.
+        """
         async with self._resetting:
             if not self._log.was_reset:
-                return
+                return False
             await self._log.begin_epoch()
-            if not self._in(Phase.FORWARD):
-                return
             for entry in [entry for entry in self._entries if entry.done]:
+                if not self._in(Phase.FORWARD):
+                    break
                 answer = await self._call(entry, Direction.DO)
                 self._go_on_or_unwind()
                 if failed := _failure(answer):
                     raise SagaError.of(failed)
+            return True
 
     async def _insist(self, entry: Entry, direction: Direction) -> object:
         """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
         while True:
             await workflow.wait_condition(lambda: not self._paused)
-            await self._notice_reset()
+            await self.notice_reset()
             answer = await self._call(entry, direction)
             failed = _failure(answer)
             if failed is None:

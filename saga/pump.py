@@ -41,24 +41,29 @@ class Sink:
 
 
 class Pump:
-    """Hands the events of one saga to one sink until the saga has ended and all are out."""
+    """Hands the events of one saga to one sink."""
 
     def __init__(self, sink: Sink, log: Log) -> None:
         self._sink = sink
         self._log = log
         self._handed = 0
         self._status = log.state.status
+        self._closed = False
 
     @property
     def behind(self) -> bool:
         """Whether the sink has still to get something."""
         return self._handed < len(self._log.events)
 
+    def close(self) -> None:
+        """Let `run` return; to be called when nothing more will come."""
+        self._closed = True
+
     async def run(self) -> None:
-        """Pump until the saga's outcome is out."""
+        """Pump until closed."""
         while True:
-            await workflow.wait_condition(lambda: self.behind or self._log.ended)
-            if not self.behind:
+            await workflow.wait_condition(lambda: self.behind or self._closed)
+            if self._closed:
                 return
             if self._handed:
                 await self._gather()
@@ -78,10 +83,11 @@ class Pump:
             self._status = batch.state.status
 
     async def _gather(self) -> None:
-        """Wait until the status changes, or for the interval: what comes meanwhile goes along."""
+        """Wait for a change of status or for the interval; what comes meanwhile goes along."""
         try:
             await workflow.wait_condition(
-                lambda: self._log.state.status != self._status, timeout=self._sink.interval
+                lambda: self._log.ended or self._log.state.status != self._status,
+                timeout=self._sink.interval,
             )
         except TimeoutError:
             return

@@ -65,13 +65,24 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
             for sink in self.sinks
             if start.sinks is None or sink.name in start.sinks
         }
-        pumps = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
+        pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
         await orchestrator.execute(lambda: self.flow(orchestrator, start.command))
-        for pump in pumps:
-            await pump
+        await self._all_out()
+        while await orchestrator.notice_reset():
+            await self._all_out()
+        for pump in self._pumps.values():
+            pump.close()
+        for task in pumping:
+            await task
         if self._cancelling is not None:
             await self._cancelling
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _all_out(self) -> None:
+        log, _ = self._running
+        await workflow.wait_condition(
+            lambda: log.ended and not any(pump.behind for pump in self._pumps.values())
+        )
 
     async def _outlast(self, story: asyncio.Task[None]) -> None:
         """Wait for the story, whatever comes; a cancel by Temporal's own means is passed on."""

@@ -1,0 +1,281 @@
+"""The order saga, hour-long outages included, on the time-skipping server."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.exceptions import CancelledError
+
+from saga import Cause, Repair, RepairAction, Request, Status, StepStatus
+from tests.workflows.conftest import CUSTOMER, Order
+from workflows.order import OrderSaga
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FORWARD = [step.name for step in OrderSaga.steps]
+UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
+PIVOT = "create-shipment"
+HOUR = timedelta(hours=1)
+
+
+def done_and_undone(*, until: str) -> list[str]:
+    """The ledger of an order whose steps before `until` were done, then undone in reverse."""
+    before = FORWARD.index(until)
+    return FORWARD[:before] + UNDOS[:before][::-1]
+
+
+async def test_an_order_completes(order: Order) -> None:
+    outcome = await (await order.place()).result()
+    assert outcome.status is Status.COMPLETED
+    assert order.ledger == FORWARD
+    last = order.read_database.batches[-1].state
+    assert last == await order.state()
+    assert (last.status, last.current_step, last.failure) == (Status.COMPLETED, None, None)
+    positions = [event.position for batch in order.read_database.batches for event in batch.events]
+    assert sorted(positions) == list(range(12))
+
+
+@pytest.mark.parametrize("step", FORWARD[:-1])
+async def test_a_refused_step_undoes_what_was_done(order: Order, step: str) -> None:
+    order.participants.refuse(step)
+    outcome = await (await order.place()).result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.FAILED)
+    assert order.ledger == done_and_undone(until=step)
+    assert outcome.failure is not None
+    assert (outcome.failure.step, outcome.failure.type) == (step, f"urn:problem:{step}")
+    assert outcome.steps[step] is StepStatus.REFUSED
+    assert order.participants.standing == []
+
+
+@pytest.mark.parametrize("step", FORWARD)
+async def test_an_outage_of_hours_is_outlasted(order: Order, step: str) -> None:
+    attempts = 3 if step != PIVOT else 0
+    order.participants.away(step, attempts=attempts, retry_after=HOUR)
+    started = await order.env.get_current_time()
+    outcome = await (await order.place(deadline=None)).result()
+    assert outcome.status is Status.COMPLETED
+    assert order.ledger == FORWARD
+    assert await order.env.get_current_time() - started >= attempts * HOUR
+
+
+@pytest.mark.parametrize("step", FORWARD[:-1])
+async def test_a_lost_answer_has_one_effect(order: Order, step: str) -> None:
+    order.participants.lose_answer(step)
+    outcome = await (await order.place()).result()
+    assert outcome.status is Status.COMPLETED
+    assert order.ledger == FORWARD
+
+
+@pytest.mark.parametrize("step", FORWARD[:-2])
+async def test_the_deadline_undoes_an_action_whose_answers_are_lost(
+    order: Order, step: str
+) -> None:
+    order.participants.lose_answer(step, attempts=10_000)
+    outcome = await (await order.place(deadline=timedelta(minutes=5))).result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.DEADLINE)
+    assert order.ledger == done_and_undone(until=FORWARD[FORWARD.index(step) + 1])
+
+
+async def test_a_pivot_without_an_answer_is_undone_too(order: Order) -> None:
+    order.participants.give_up(PIVOT, after_effect=True)
+    outcome = await (await order.place()).result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.FAILED)
+    assert order.ledger == FORWARD[:4] + UNDOS[::-1]
+
+
+@pytest.mark.parametrize("step", FORWARD[:-2])
+async def test_cancel_inside_an_action_undoes_it_after_it_has_ended(
+    order: Order, step: str
+) -> None:
+    held = order.participants.hold(step, after_effect=True)
+    handle = await order.place()
+    await held.reached.wait()
+    reply = await order.cancel()
+    assert reply.accepted
+    outcome = await handle.result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.CANCELLED)
+    assert order.ledger == done_and_undone(until=FORWARD[FORWARD.index(step) + 1])
+
+
+@pytest.mark.parametrize("step", FORWARD[:-2])
+async def test_an_action_that_outruns_the_cancel_is_undone(order: Order, step: str) -> None:
+    held = order.participants.hold(step, deaf=True)
+    handle = await order.place()
+    await held.reached.wait()
+    reply = await order.cancel()
+    assert reply.accepted
+    held.release()
+    outcome = await handle.result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.CANCELLED)
+    assert order.ledger == done_and_undone(until=FORWARD[FORWARD.index(step) + 1])
+
+
+async def test_cancel_between_attempts_of_an_action(order: Order) -> None:
+    order.participants.away("charge-payment", attempts=10_000, retry_after=HOUR)
+    handle = await order.place(deadline=None)
+    while "charge-payment" not in order.participants.calls:
+        await order.env.sleep(0.05)
+    assert (await order.cancel()).accepted
+    outcome = await handle.result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.CANCELLED)
+    assert order.ledger == ["create-order", "cancel-order"]
+
+
+async def test_cancel_while_the_pivot_is_under_way_waits_for_its_answer(order: Order) -> None:
+    held = order.participants.hold(PIVOT)
+    handle = await order.place()
+    await held.reached.wait()
+    asked = await handle.start_update(OrderSaga.cancel, CUSTOMER, wait_for_stage=_ACCEPTED)
+    held.release()
+    reply = await asked.result()
+    assert not reply.accepted
+    assert "too late" in reply.message
+    assert (await handle.result()).status is Status.COMPLETED
+    assert order.ledger == FORWARD
+
+
+async def test_cancel_while_the_pivot_is_refused_is_accepted(order: Order) -> None:
+    held = order.participants.hold("reserve-stock")
+    order.participants.refuse(PIVOT)
+    handle = await order.place()
+    await held.reached.wait()
+    asked = await handle.start_update(OrderSaga.cancel, CUSTOMER, wait_for_stage=_ACCEPTED)
+    held.release()
+    assert (await asked.result()).accepted
+    assert (await handle.result()).status is Status.COMPENSATED
+    assert order.participants.standing == []
+
+
+async def test_cancel_after_the_pivot_is_too_late(order: Order) -> None:
+    held = order.participants.hold("confirm-order")
+    handle = await order.place()
+    await held.reached.wait()
+    reply = await order.cancel()
+    assert not reply.accepted
+    held.release()
+    assert (await handle.result()).status is Status.COMPLETED
+
+
+async def test_cancel_twice_and_inside_an_undo(order: Order) -> None:
+    held = order.participants.hold("reserve-stock")
+    undoing = order.participants.hold("refund-payment")
+    handle = await order.place()
+    await held.reached.wait()
+    assert (await order.cancel()).accepted
+    held.release()
+    await undoing.reached.wait()
+    assert (await order.cancel()).accepted
+    await handle.cancel()
+    undoing.release()
+    with pytest.raises(WorkflowFailureError) as closed:
+        await handle.result()
+    assert isinstance(closed.value.cause, CancelledError)
+    state = await order.state()
+    assert (state.status, state.cause) == (Status.COMPENSATED, Cause.CANCELLED)
+    assert order.participants.standing == []
+    assert order.read_database.batches[-1].state == state
+
+
+@pytest.mark.parametrize("step", FORWARD[:-2])
+async def test_a_cancel_by_temporals_own_means_compensates(order: Order, step: str) -> None:
+    held = order.participants.hold(step, deaf=True)
+    handle = await order.place()
+    await held.reached.wait()
+    before = (await order.state()).version
+    await handle.cancel()
+    while (await order.state()).version == before:
+        await order.env.sleep(0.01)
+    held.release()
+    with pytest.raises(WorkflowFailureError) as closed:
+        await handle.result()
+    assert isinstance(closed.value.cause, CancelledError)
+    assert (await order.state()).status is Status.COMPENSATED
+    assert order.participants.standing == []
+    assert order.read_database.batches[-1].state.status is Status.COMPENSATED
+
+
+async def test_a_cancel_by_temporals_own_means_after_the_pivot_completes(order: Order) -> None:
+    held = order.participants.hold("confirm-order")
+    handle = await order.place()
+    await held.reached.wait()
+    await handle.cancel()
+    held.release()
+    assert (await handle.result()).status is Status.COMPLETED
+    assert order.ledger == FORWARD
+
+
+async def test_the_deadline_stands_still_in_a_pause(order: Order) -> None:
+    held = order.participants.hold("charge-payment")
+    handle = await order.place(deadline=timedelta(minutes=5))
+    await held.reached.wait()
+    assert (await order.sagas.pause(order.saga_id, CUSTOMER)).accepted
+    held.release()
+    await order.env.sleep(timedelta(hours=2))
+    assert (await order.state()).status is Status.PAUSED
+    assert "reserve-stock" not in order.participants.calls
+    await order.sagas.resume(order.saga_id, CUSTOMER)
+    assert (await handle.result()).status is Status.COMPLETED
+
+
+async def test_an_undo_that_gave_up_is_stuck_until_repaired(order: Order) -> None:
+    order.participants.refuse(PIVOT)
+    order.participants.give_up("refund-payment")
+    handle = await order.place()
+    while (state := await order.state()).status is not Status.STUCK:
+        await order.env.sleep(0.05)
+    assert list(state.stuck) == ["charge-payment"]
+    assert state.current_step == "refund-payment"
+    assert "cancel-order" not in order.participants.calls
+    with pytest.raises(WorkflowUpdateFailedError):
+        await order.sagas.repair(order.saga_id, _repair("release-stock", RepairAction.RETRY))
+    order.participants.recover("refund-payment")
+    await order.sagas.repair(order.saga_id, _repair("refund-payment", RepairAction.RETRY))
+    outcome = await handle.result()
+    assert outcome.status is Status.COMPENSATED
+    assert order.ledger == done_and_undone(until=PIVOT)
+    assert [error.step for error in outcome.errors][:2] == [PIVOT, "refund-payment"]
+    assert outcome.failure == outcome.errors[0]
+
+
+async def test_a_refused_undo_is_stuck_and_can_be_skipped(order: Order) -> None:
+    order.participants.refuse(PIVOT)
+    order.participants.refuse("refund-payment")
+    handle = await order.place()
+    while (await order.state()).status is not Status.STUCK:
+        await order.env.sleep(0.05)
+    await order.sagas.repair(order.saga_id, _repair("refund-payment", RepairAction.SKIP))
+    outcome = await handle.result()
+    assert outcome.status is Status.COMPENSATED
+    assert outcome.steps["charge-payment"] is StepStatus.SKIPPED
+    assert order.participants.standing == ["charge-payment"]
+
+
+async def test_a_refusal_after_the_pivot_is_stuck_and_never_lost(order: Order) -> None:
+    order.participants.refuse("confirm-order")
+    handle = await order.place()
+    while (state := await order.state()).status is not Status.STUCK:
+        await order.env.sleep(0.05)
+    assert list(state.stuck) == ["confirm-order"]
+    assert order.ledger == FORWARD[:-1]
+    order.participants.recover("confirm-order")
+    await order.sagas.repair(order.saga_id, _repair("confirm-order", RepairAction.RETRY))
+    assert (await handle.result()).status is Status.COMPLETED
+    assert order.ledger == FORWARD
+
+
+async def test_the_outcome_is_told_while_the_read_database_is_away(order: Order) -> None:
+    order.read_database.away = True
+    handle = await order.place()
+    while not (await order.state()).status.final:
+        await order.env.sleep(0.05)
+    assert (await handle.describe()).close_time is None
+    order.read_database.away = False
+    assert (await handle.result()).status is Status.COMPLETED
+    assert order.read_database.batches[-1].state.status is Status.COMPLETED
+
+
+_ACCEPTED = WorkflowUpdateStage.ACCEPTED
+
+
+def _repair(step: str, action: RepairAction) -> Repair:
+    return Repair(by="ops", reason="called the bank", step=step, action=action)

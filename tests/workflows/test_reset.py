@@ -1,0 +1,115 @@
+"""Resets on a real server: a newer run tells the story, and what was undone stays undone."""
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from saga import SagaOutcome, SagaPlugin, Status
+from tests.workflows.conftest import Order
+from workflows.order import OrderSaga
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FORWARD = [step.name for step in OrderSaga.steps]
+
+
+async def reset(order: Order, *, run_id: str, to: int) -> str:
+    """Reset the order's saga; the new run's id."""
+    reply = await order.env.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=order.env.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=order.saga_id, run_id=run_id),
+            reason="test",
+            workflow_task_finish_event_id=to,
+            request_id=f"{order.saga_id}-{to}",
+        )
+    )
+    return reply.run_id
+
+
+async def history(order: Order, run_id: str) -> WorkflowHistory:
+    handle = order.env.client.get_workflow_handle(order.saga_id, run_id=run_id)
+    return await handle.fetch_history()
+
+
+def workflow_tasks(history: WorkflowHistory) -> list[int]:
+    """The events that the saga can be reset to."""
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return [event.event_id for event in history.events if event.event_type == completed]
+
+
+async def outcome_of(order: Order, run_id: str) -> SagaOutcome:
+    handle = order.env.client.get_workflow_handle_for(OrderSaga.run, order.saga_id, run_id=run_id)
+    return await handle.result()
+
+
+async def replays(history: WorkflowHistory) -> None:
+    replayer = Replayer(workflows=[OrderSaga], plugins=[SagaPlugin()])
+    await replayer.replay_workflow(history)
+
+
+async def test_a_completed_saga_completes_again_from_anywhere(real_order: Order) -> None:
+    order = real_order
+    first = await order.place()
+    await first.result()
+    run_id = str(first.result_run_id)
+    epoch = (await order.state()).epoch
+    for task in workflow_tasks(await history(order, run_id)):
+        newer = await reset(order, run_id=run_id, to=task)
+        outcome = await outcome_of(order, newer)
+        assert outcome.status is Status.COMPLETED
+        assert order.ledger == FORWARD
+        await replays(await history(order, newer))
+        row = order.read_database.batches[-1].state
+        assert row.epoch > epoch
+        epoch = row.epoch
+        assert row == await order.state()
+        positions = [(e.epoch, e.position) for e in order.read_database.batches[-1].events]
+        assert len(positions) == len(set(positions))
+
+
+async def test_a_compensated_saga_stays_compensated_from_anywhere(real_order: Order) -> None:
+    order = real_order
+    order.participants.refuse("create-shipment")
+    first = await order.place()
+    await first.result()
+    ledger = list(order.ledger)
+    order.participants.recover("create-shipment")
+    run_id = str(first.result_run_id)
+    for task in workflow_tasks(await history(order, run_id))[1:]:
+        newer = await reset(order, run_id=run_id, to=task)
+        outcome = await outcome_of(order, newer)
+        assert outcome.status is Status.COMPENSATED
+        assert order.ledger == ledger
+        assert order.participants.standing == []
+        await replays(await history(order, newer))
+        assert order.read_database.batches[-1].state == await order.state()
+
+
+async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
+    order = real_order
+    first = await order.place()
+    await first.result()
+    run_id = str(first.result_run_id)
+    second = await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[2])
+    await outcome_of(order, second)
+    for task in workflow_tasks(await history(order, second)):
+        third = await reset(order, run_id=second, to=task)
+        assert (await outcome_of(order, third)).status is Status.COMPLETED
+        await replays(await history(order, third))
+    assert order.ledger == FORWARD
+
+
+async def test_a_saga_reset_while_it_runs_goes_on(real_order: Order) -> None:
+    order = real_order
+    held = order.participants.hold("reserve-stock")
+    first = await order.place()
+    await held.reached.wait()
+    run_id = str(first.result_run_id)
+    newer = await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[-1])
+    held.release()
+    assert (await outcome_of(order, newer)).status is Status.COMPLETED
+    assert order.ledger == FORWARD
