@@ -6,8 +6,8 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import CancelledError
 
-from saga import Cause, Repair, RepairAction, Request, Status, StepStatus
-from tests.workflows.conftest import CUSTOMER, Order
+from saga import Cause, Repair, RepairAction, Status, StepStatus
+from tests.orders import CUSTOMER, Order
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

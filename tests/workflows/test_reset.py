@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from saga import SagaOutcome, SagaPlugin, Status
-from tests.workflows.conftest import Order
+from tests.orders import Order
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

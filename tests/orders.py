@@ -1,0 +1,104 @@
+"""One order under test: its saga on a server, its workers, its hand-written participants."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from contracts.commands import Line, PlaceOrder
+from saga import (
+    RECORDERS,
+    Reply,
+    Request,
+    SagaInput,
+    SagaOutcome,
+    Sagas,
+    SagaState,
+)
+from tests.fakes import FakeParticipants, FakeReadDatabase
+from workflows.order import OrderSaga
+
+CUSTOMER = Request(by="C-1", reason="changed their mind")
+
+
+@dataclass
+class Order:
+    """One order under test: its saga, its participants, its read database."""
+
+    env: WorkflowEnvironment
+    task_queue: str
+    participants: FakeParticipants
+    read_database: FakeReadDatabase
+    order_id: str
+
+    async def place(
+        self, *, deadline: timedelta | None = timedelta(minutes=10)
+    ) -> WorkflowHandle[OrderSaga, SagaOutcome]:
+        """Start the saga; the handle's `result()` skips time."""
+        command = PlaceOrder(
+            order_id=self.order_id,
+            customer_id="C-1",
+            items=(Line(sku="BOOK", quantity=2, unit_price_minor=1250),),
+            card_token="tok_visa",
+            ship_to="1 Main St, Springfield",
+        )
+        return await self.env.client.start_workflow(
+            OrderSaga.run,
+            SagaInput(command=command, deadline=deadline),
+            id=self.saga_id,
+            task_queue=self.task_queue,
+        )
+
+    @property
+    def saga_id(self) -> str:
+        return f"order-{self.order_id}"
+
+    @property
+    def sagas(self) -> Sagas:
+        return Sagas(self.env.client, self.task_queue)
+
+    async def cancel(self, request: Request = CUSTOMER) -> Reply:
+        return await self.sagas.cancel(self.saga_id, request)
+
+    async def state(self) -> SagaState:
+        return await self.sagas.state(self.saga_id)
+
+    @property
+    def ledger(self) -> list[str]:
+        return self.participants.ledger
+
+
+@asynccontextmanager
+async def working(
+    env: WorkflowEnvironment, *, max_cached_workflows: int = 1000
+) -> AsyncIterator[Order]:
+    """An order about to be placed, with the workers for it."""
+    order = Order(
+        env=env,
+        task_queue=str(uuid4()),
+        participants=FakeParticipants(),
+        read_database=FakeReadDatabase(),
+        order_id=str(uuid4()),
+    )
+    workers = (
+        Worker(
+            env.client,
+            task_queue=order.task_queue,
+            workflows=[OrderSaga],
+            activities=[*order.participants.activities(), *RECORDERS],
+            max_cached_workflows=max_cached_workflows,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=50),
+        ),
+        Worker(
+            env.client,
+            task_queue=f"{order.task_queue}-projection",
+            activities=[order.read_database.project_saga],
+        ),
+    )
+    async with workers[0], workers[1]:
+        yield order

@@ -1,0 +1,34 @@
+"""Code changes don't break running sagas: recorded histories replay against today's code."""
+
+import pytest
+from temporalio import workflow
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from contracts.commands import CreateOrder, PlaceOrder
+from saga import Saga, SagaPlugin
+from tests.replay.record import HISTORIES, SCENARIOS, load
+from workflows.order import OrderSaga, create_order
+
+NAMES = [scenario.__name__ for scenario in SCENARIOS]
+
+
+def test_every_scenario_has_a_history() -> None:
+    assert {path.stem for path in HISTORIES.glob("*.json")} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_recorded_history_replays(name: str) -> None:
+    replayer = Replayer(workflows=[OrderSaga], plugins=[SagaPlugin()])
+    await replayer.replay_workflow(load(name))
+
+
+async def test_a_change_of_the_story_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def shorter(_self: OrderSaga, saga: Saga, order: PlaceOrder) -> None:
+        await saga.step(create_order, CreateOrder.of(order))
+
+    monkeypatch.setattr(OrderSaga, "flow", shorter)
+    replayer = Replayer(
+        workflows=[OrderSaga], plugins=[SagaPlugin()], workflow_runner=UnsandboxedWorkflowRunner()
+    )
+    with pytest.raises(workflow.NondeterminismError):
+        await replayer.replay_workflow(load("completed"))

@@ -1,0 +1,77 @@
+"""The house: every activity is registered, and imports run downward only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import sentinel
+
+import pytest
+
+from activities.projection import ProjectionActivities
+from saga.steps import name_of
+from worker import WORKFLOWS, step_activities
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS = (
+    ("worker", "starter", "demo"),
+    ("cli",),
+    ("workflows",),
+    ("activities",),
+    ("read_model",),
+    ("brokers",),
+    ("services",),
+    ("contracts",),
+    ("saga",),
+    ("runtime",),
+)
+"""From the roof down; a floor imports itself and what stands below it."""
+
+HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for room in HEIGHT:
+        files = [ROOT / f"{room}.py"] if (ROOT / f"{room}.py").exists() else []
+        yield from ((room, path) for path in files + sorted((ROOT / room).rglob("*.py")))
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            rooms.add(node.module.split(".")[0])
+    return rooms & HEIGHT.keys()
+
+
+@pytest.mark.parametrize(("room", "path"), list(modules()), ids=str)
+def test_imports_run_downward(room: str, path: Path) -> None:
+    above = {other for other in imported_rooms(path) if HEIGHT[other] < HEIGHT[room]}
+    assert not above
+
+
+def test_services_stand_alone() -> None:
+    for room, path in modules():
+        if room == "services":
+            assert imported_rooms(path) <= {"services"}, path
+            assert "temporalio" not in path.read_text(), path
+
+
+def test_the_engine_says_no_word_of_orders() -> None:
+    for room, path in modules():
+        if room == "saga":
+            assert "contracts" not in imported_rooms(path)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_every_activity_that_a_saga_names_is_registered(workflow: type) -> None:
+    clients = dict.fromkeys(("order", "payment", "inventory", "shipping"), sentinel.client)
+    registered = {name_of(activity) for activity in step_activities(clients)}
+    registered |= {name_of(ProjectionActivities.project_saga)}
+    for step in workflow.steps:
+        assert step.name in registered
+        assert step.undo is None or step.undo.name in registered
+    for sink in workflow.sinks:
+        assert name_of(sink.activity) in registered

@@ -1,0 +1,162 @@
+"""The worker: everything that is not configured is started here, then sagas are carried out.
+
+python worker.py [--metrics HOST:PORT] [--faults]
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.inventory import InventoryActivities
+from activities.order import OrderActivities
+from activities.payment import PaymentActivities
+from activities.projection import ProjectionActivities, projection
+from activities.shipping import ShippingActivities
+from read_model.database import open_database
+from read_model.migration import migrate
+from read_model.projector import SagaProjector
+from runtime.connection import connect
+from runtime.embedded import Embedded, needed_processes
+from runtime.errors import RuntimeProblem, ServerUnreachable
+from runtime.search_attributes import register_search_attributes
+from runtime.settings import Settings
+from runtime.telemetry import configure_logging, prometheus_runtime
+from saga import RECORDERS, SagaPlugin
+from workflows.order import OrderSaga
+
+WORKFLOWS = (OrderSaga,)
+DRAIN = timedelta(seconds=10)
+"""How long activities under way may go on after a signal; what is cut off is tried again."""
+HTTP_TIMEOUT = httpx.Timeout(5.0)
+READ_DATABASE_RETRY = 5.0
+"""Seconds between looks for a read database that is away."""
+
+log = logging.getLogger("worker")
+
+Activities = list[Callable[..., object]]
+
+
+def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
+    """What the sagas' steps call, by the participants' HTTP clients."""
+    order, payment = OrderActivities(clients["order"]), PaymentActivities(clients["payment"])
+    inventory = InventoryActivities(clients["inventory"])
+    shipping = ShippingActivities(clients["shipping"])
+    return [
+        order.create_order,
+        order.cancel_order,
+        order.confirm_order,
+        payment.charge_payment,
+        payment.refund_payment,
+        inventory.reserve_stock,
+        inventory.release_stock,
+        shipping.create_shipment,
+        shipping.cancel_shipment,
+        *RECORDERS,
+    ]
+
+
+def saga_worker(client: Client, task_queue: str, activities: Activities) -> Worker:
+    """The worker that runs sagas and their steps."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,
+        graceful_shutdown_timeout=DRAIN,
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    )
+
+
+@asynccontextmanager
+async def projecting(client: Client, task_queue: str, database: AsyncEngine) -> AsyncIterator[None]:
+    """Project in the background, as soon as the read database is there."""
+
+    async def project() -> None:
+        while True:
+            try:
+                await migrate(database)
+            except ServerUnreachable as away:
+                log.warning("%s; orders go through, their rows follow", away)
+                await asyncio.sleep(READ_DATABASE_RETRY)
+            else:
+                break
+        activities = ProjectionActivities(SagaProjector(database))
+        worker = Worker(
+            client,
+            task_queue=f"{task_queue}-{projection.name}",
+            activities=[activities.project_saga],
+            graceful_shutdown_timeout=DRAIN,
+        )
+        async with worker:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(project())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await database.dispose()
+
+
+async def work(settings: Settings, options: argparse.Namespace) -> None:
+    """Carry out sagas until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    runtime = prometheus_runtime(options.metrics)
+    async with AsyncExitStack() as stack:
+        processes = needed_processes(settings, faults=options.faults, runtime=runtime)
+        embedded = await stack.enter_async_context(Embedded(settings, processes))
+        client = await connect(settings, plugins=[SagaPlugin()], runtime=runtime)
+        await register_search_attributes(client)
+        clients = {
+            name: await stack.enter_async_context(
+                httpx.AsyncClient(base_url=url, timeout=HTTP_TIMEOUT)
+            )
+            for name, url in embedded.service_urls.items()
+        }
+        database = open_database(settings.read_database_url)
+        queue = settings.saga_task_queue
+        await stack.enter_async_context(projecting(client, queue, database))
+        await stack.enter_async_context(saga_worker(client, queue, step_activities(clients)))
+        log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)
+        log.info("Web UI        %s", embedded.ui_url or "of the server in use")
+        for name, url in embedded.service_urls.items():
+            log.info("%-13s %s/docs", f"{name} service", url)
+        log.info("read database %s", database.url)
+        log.info("ready: sagas of task queue %s; stop with Ctrl-C", queue)
+        await stopping.wait()
+        log.info("draining: what is under way ends, what is not goes on later")
+
+
+def main() -> int:
+    """Parse the options and work; the exit code."""
+    parser = argparse.ArgumentParser(description="Carry out sagas; what is not configured starts.")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics there")
+    parser.add_argument(
+        "--faults", action="store_true", help="give the embedded services fault switches"
+    )
+    options = parser.parse_args()
+    try:
+        settings = Settings.from_environment()
+        configure_logging(settings.saga_log_level, settings.saga_log_format)
+        asyncio.run(work(settings, options))
+    except RuntimeProblem as problem:
+        print(f"worker: {problem}", file=sys.stderr)
+        return problem.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
