@@ -153,7 +153,7 @@ def main() -> int:
         configure_logging(settings.saga_log_level, settings.saga_log_format)
         asyncio.run(work(settings, options))
     except RuntimeProblem as problem:
-        print(f"worker: {problem}", file=sys.stderr)
+        sys.stderr.write(f"worker: {problem}\n")
         return problem.exit_code
     return 0
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from temporalio import activity
 
-from saga import Batch, Sink, SagaState
+from saga import Batch, SagaState, Sink
 
 
 class Projector(Protocol):

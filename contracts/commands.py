@@ -3,6 +3,7 @@
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import override
 
 from contracts import ids
 from contracts.money import Money
@@ -42,6 +43,7 @@ class PlaceOrder(SagaCommand):
         minor = sum(line.quantity * line.unit_price_minor for line in self.items)
         return Money(minor=minor, currency=self.currency)
 
+    @override
     def headline(self) -> Headline:
         return Headline(
             business_id=self.order_id,
@@ -51,6 +53,7 @@ class PlaceOrder(SagaCommand):
             item_count=sum(line.quantity for line in self.items),
         )
 
+    @override
     def summary(self) -> str:
         return f"order {self.order_id} of {self.customer_id}, {self.total}"
 
@@ -73,6 +76,7 @@ class CreateOrder(Command):
             total=order.total,
         )
 
+    @override
     def summary(self) -> str:
         return f"create order, {self.total}"
 
@@ -115,6 +119,7 @@ class ChargePayment(Command):
             card_token=order.card_token,
         )
 
+    @override
     def summary(self) -> str:
         return f"charge {self.total}"
 
@@ -131,6 +136,7 @@ class RefundPayment(Command):
         """The command that undoes `ChargePayment`."""
         return cls(payment_id=charged.payment_id, order_id=charged.order_id, total=charged.total)
 
+    @override
     def summary(self) -> str:
         return f"refund {self.total}"
 
@@ -160,6 +166,7 @@ class ReserveStock(Command):
             lines=tuple(StockLine(sku=line.sku, quantity=line.quantity) for line in order.items),
         )
 
+    @override
     def summary(self) -> str:
         return "reserve " + ", ".join(f"{line.quantity} {line.sku}" for line in self.lines[:5])
 
@@ -192,6 +199,7 @@ class CreateShipment(Command):
             address=order.ship_to,
         )
 
+    @override
     def summary(self) -> str:
         return "ship the order"
 

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from contracts.money import Money
 from saga.messages import DomainEvent
 
@@ -14,6 +16,7 @@ class OrderEvent(DomainEvent):
     order_id: str
 
     @property
+    @override
     def aggregate_id(self) -> str:
         return self.order_id
 
@@ -44,6 +47,7 @@ class PaymentEvent(DomainEvent):
     order_id: str
 
     @property
+    @override
     def aggregate_id(self) -> str:
         return self.payment_id
 
@@ -70,6 +74,7 @@ class ReservationEvent(DomainEvent):
     order_id: str
 
     @property
+    @override
     def aggregate_id(self) -> str:
         return self.reservation_id
 
@@ -91,6 +96,7 @@ class ShipmentEvent(DomainEvent):
     order_id: str
 
     @property
+    @override
     def aggregate_id(self) -> str:
         return self.shipment_id
 

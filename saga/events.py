@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import ClassVar
 
+from typing_extensions import override
+
 from saga.envelope import JsonObject
 from saga.messages import DomainEvent, Headline
 
@@ -56,6 +58,7 @@ class SagaEvent(DomainEvent):
     saga_id: str
 
     @property
+    @override
     def aggregate_id(self) -> str:
         return self.saga_id
 

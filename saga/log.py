@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from saga.envelope import Call, CommandT, Event, JsonObject, Place
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
@@ -246,7 +247,7 @@ def _refusal(cause: BaseException | None) -> AnyEvent | None:
 def _told_apart(cause: BaseException | None) -> tuple[FailureKind, str]:
     if cause is None or isinstance(cause, CancelledError):
         return FailureKind.CANCELLED, "Cancelled"
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, ActivityTimeoutError):
         return FailureKind.TIMED_OUT, cause.type.name if cause.type else "TimedOut"
     if isinstance(cause, ApplicationError):
         return FailureKind.FAILED, cause.type or "ApplicationError"

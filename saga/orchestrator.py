@@ -177,7 +177,7 @@ class Orchestrator:
     # What ends a story early.
 
     async def cancel(self, request: Request) -> Reply:
-        """Undo the saga if it is not too late; while the pivot is under way, wait for its answer."""
+        """Undo the saga if it is not too late; a pivot under way is waited for."""
         if self._log.state.status.final or self._in(Phase.COMMITTED):
             return self._too_late()
         await self._log.record(

@@ -8,7 +8,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 PASSED_THROUGH = ("saga", "contracts", "activities", "runtime", "pydantic", "pydantic_core")
-"""Modules that the workflow sandbox shares with the worker: loaded once, deterministic by design."""
+"""What the workflow sandbox shares with the worker: loaded once, deterministic by design."""
 
 
 class SagaPlugin(SimplePlugin):

@@ -1,4 +1,4 @@
-"""One pure fold makes a saga's state; the workflow, the read model, a rebuild and an audit use it."""
+"""One pure fold makes a saga's state; workflow, read model, rebuild and audit all use it."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime

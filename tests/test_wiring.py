@@ -10,6 +10,7 @@ import pytest
 from activities.projection import ProjectionActivities
 from saga.steps import name_of
 from worker import WORKFLOWS, step_activities
+from workflows.order import OrderSaga
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +67,7 @@ def test_the_engine_says_no_word_of_orders() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_every_activity_that_a_saga_names_is_registered(workflow: type) -> None:
+def test_every_activity_that_a_saga_names_is_registered(workflow: type[OrderSaga]) -> None:
     clients = dict.fromkeys(("order", "payment", "inventory", "shipping"), sentinel.client)
     registered = {name_of(activity) for activity in step_activities(clients)}
     registered |= {name_of(ProjectionActivities.project_saga)}

@@ -52,9 +52,11 @@ class OrderSaga(SagaWorkflow[PlaceOrder]):
 
     @workflow.run
     async def run(self, start: SagaInput[PlaceOrder]) -> SagaOutcome:
+        """Hand the flow to the engine."""
         return await self.execute(start)
 
     async def flow(self, saga: Saga, order: PlaceOrder) -> None:
+        """Whatever is refused before the pivot, and whoever cancels, all of it is undone."""
         await saga.step(create_order, CreateOrder.of(order))
         await saga.step(charge_payment, ChargePayment.of(order))
         await saga.step(reserve_stock, ReserveStock.of(order))

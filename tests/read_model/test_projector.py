@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -137,6 +138,23 @@ async def test_many_at_once_end_at_the_newest(engine: AsyncEngine) -> None:
     projector = SagaProjector(engine)
     await asyncio.gather(*(projector.project(state) for state in states))
     assert (await _stored(engine)).model_dump() == row_of(newest).model_dump()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_first_states_at_once_all_succeed(engine: AsyncEngine, database_url: str) -> None:
+    projector = SagaProjector(engine)
+    gate = await asyncpg.connect(database_url)
+    for n in range(20):
+        # Held back until all of them are there, so that their inserts meet.
+        async with gate.transaction():
+            await gate.execute("LOCK TABLE sagas")
+            states = [completed(f"{n}")[0] for _ in range(10)]
+            tasks = [asyncio.create_task(projector.project(state)) for state in states]
+            await asyncio.wait(tasks, timeout=0.03)
+        await asyncio.gather(*tasks)
+    await gate.close()
+    assert len(await ReadModel(engine).sagas(limit=100)) == 20
 
 
 @pytest.mark.asyncio

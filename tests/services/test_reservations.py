@@ -110,7 +110,7 @@ async def test_the_database_itself_refuses_to_oversell(database_url: str) -> Non
 
 async def test_a_new_database_is_seeded_once(database_url: str) -> None:
     starters = [
-        database_of(inventory.create_app(database_url, stock={"BOOK": 5})) for _ in range(4)
+        database_of(inventory.create_app(database_url, stock={"BOOK": 5})) for _ in range(10)
     ]
     await asyncio.gather(*(database.open() for database in starters))
     for database in starters:

@@ -1,5 +1,8 @@
 """Which databases a service opens, and what it says of the others."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,20 @@ async def test_unusable(url: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnusable, match=message) as raised:
         await database_of(payment.create_app(url.format(folder=tmp_path))).open()
     assert len(str(raised.value).splitlines()) == 1
+
+
+async def test_waits_for_another_process_that_prepares_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "payment.db"
+    database = database_of(payment.create_app(f"sqlite:///{path}"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        # SQLite's own patience does not cover the switch to WAL beside a writer.
+        other.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(database.open())
+        done, _ = await asyncio.wait([opening], timeout=0.2)
+        other.execute("COMMIT")
+    await opening
+    await database.close()
+    assert not done
 
 
 async def test_unknown_database(postgres_url: str) -> None:

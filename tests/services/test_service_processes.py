@@ -6,12 +6,13 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.services.calls import free_port, keyed, payment
 
@@ -21,8 +22,26 @@ REPOSITORY = Path(__file__).parents[2]
 SERVICES = ("order", "payment", "inventory", "shipping")
 
 
-async def start(*arguments: str) -> Process:
-    """Start `python -m services...` away from this process's own databases."""
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def start() -> AsyncIterator[Start]:
+    """Start `python -m services...`; what a failing test leaves behind is killed."""
+    started: list[Process] = []
+
+    async def start(*arguments: str) -> Process:
+        started.append(await _start(*arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _start(*arguments: str) -> Process:
     kept = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", *arguments, cwd=REPOSITORY, env=kept, stdout=DEVNULL, stderr=PIPE
@@ -60,7 +79,7 @@ async def one_line_of(process: Process) -> tuple[int | None, str]:
     return process.returncode, line
 
 
-async def test_all_four_in_one_process(tmp_path: Path) -> None:
+async def test_all_four_in_one_process(start: Start, tmp_path: Path) -> None:
     numbers = [free_port() for _ in SERVICES]
     process = await start(
         "services", *ports(numbers), "--home", str(tmp_path), "--seed", "MUG=7", "CUP=8"
@@ -83,7 +102,7 @@ async def test_all_four_in_one_process(tmp_path: Path) -> None:
     assert "Traceback" not in said.decode()
 
 
-async def test_unusable_database() -> None:
+async def test_unusable_database(start: Start) -> None:
     url = "postgresql://someone:secret@127.0.0.1:1/x"
     code, line = await one_line_of(await start("services.payment", "--database-url", url))
     assert code == 3
@@ -91,7 +110,7 @@ async def test_unusable_database() -> None:
     assert "secret" not in line
 
 
-async def test_kill_loses_nothing_committed(tmp_path: Path) -> None:
+async def test_kill_loses_nothing_committed(start: Start, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'payment.db'}"
     port = free_port()
     options = ("services.payment", "--port", str(port), "--database-url", url)

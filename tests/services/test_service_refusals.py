@@ -193,7 +193,8 @@ async def test_correlation(client: httpx.AsyncClient, caplog: pytest.LogCaptureF
     traced = {"X-Correlation-ID": "order-o1", "X-Causation-ID": "cause"}
     answer = await client.post("/payments", json=calls.payment(), headers=keyed("k") | traced)
     assert answer.headers.items() >= {name.lower(): traced[name] for name in traced}.items()
-    assert caplog.messages == [
+    [line] = caplog.messages
+    assert line == (
         "service=payment method=POST path=/payments status=201 key=k "
         "correlation_id=order-o1 causation_id=cause"
-    ]
+    )

@@ -104,6 +104,8 @@ async def test_an_action_that_outruns_the_cancel_is_undone(order: Order, step: s
     await held.reached.wait()
     reply = await order.cancel()
     assert reply.accepted
+    await order.env.sleep(0.5)
+    assert not set(UNDOS) & set(order.participants.calls), "an undo overtook its action"
     held.release()
     outcome = await handle.result()
     assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.CANCELLED)

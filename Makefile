@@ -1,0 +1,48 @@
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench-order histories clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## make .venv with the pinned versions of everything
+	@:
+
+$(STAMP): pyproject.toml constraints.txt
+	@for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "setup: installing into $(VENV)"; \
+	    exec $$name -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "setup: Python 3.11 or newer is needed and none was found; name one with PYTHON=..." >&2; \
+	exit 1
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## run the order saga end to end on this machine
+	@$(BIN)/python demo.py
+
+test: $(STAMP) ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, and the container files
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/hadolint Dockerfile
+
+bench-order: $(STAMP) ## measure the order saga
+	@$(BIN)/python -m benchmarks.order
+
+histories: $(STAMP) ## record the committed replay histories anew
+	@$(BIN)/python -m tests.replay.record
+
+clean: ## remove .venv, caches and local state
+	@rm -rf $(VENV) .saga .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ./*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""An order as a JSON document, checked and made into `PlaceOrder`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+
+from cli.problems import BadInput, first_problem
+from contracts.commands import MAX_ITEMS, Currency, Id, Line, PlaceOrder, Text
+from contracts.money import Money
+
+Document = Mapping[str, object]
+"""A parsed JSON object, with decimal numbers as `Decimal`."""
+
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_MOST_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class GivenOrder:
+    """An order as it was given."""
+
+    order: PlaceOrder
+    id_given: bool
+    """Whether its id was given too; else it is new, and so was never placed before."""
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Id
+    quantity: StrictInt = Field(ge=1, le=1_000_000)
+    unit_price: object
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: Id | None = None
+    customer_id: Id
+    currency: Currency = "USD"
+    items: tuple[_Item, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+    card_token: Id
+    ship_to: Text
+
+
+def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
+    """The order that a document says; `names` tells where a field was given, e.g. `--customer`.
+
+    Raises:
+        BadInput: names the first field that is wrong.
+    """
+    try:
+        given = _Order.model_validate(document)
+    except ValidationError as error:
+        raise BadInput(first_problem(error, names)) from None
+    lines = []
+    for index, item in enumerate(given.items):
+        try:
+            price = _money(item.unit_price, given.currency).minor
+            lines.append(Line(sku=item.sku, quantity=item.quantity, unit_price_minor=price))
+        except ValueError as error:
+            place = f"items[{index}].unit_price"
+            invalid = isinstance(error, ValidationError)
+            why = first_problem(error, {"unit_price_minor": "in cents"}) if invalid else str(error)
+            raise BadInput(f"{names.get(place, place)}: {why}") from None
+    order = PlaceOrder(
+        order_id=given.order_id or str(uuid4()),
+        customer_id=given.customer_id,
+        currency=given.currency,
+        items=tuple(lines),
+        card_token=given.card_token,
+        ship_to=given.ship_to,
+    )
+    return GivenOrder(order, id_given=given.order_id is not None)
+
+
+def _money(price: object, currency: str) -> Money:
+    amount = _amount(price)
+    if amount is None:
+        raise ValueError(f"{str(price)[:40]!r} is not an amount; write it like 12.50")
+    return Money.of(amount, currency)
+
+
+def _amount(price: object) -> Decimal | None:
+    if isinstance(price, str):
+        return Decimal(price) if _AMOUNT.fullmatch(price) else None
+    if isinstance(price, bool) or not isinstance(price, (int, Decimal)):
+        return None
+    # An exponent of a few digits is enough for a number of many megabytes.
+    amount = Decimal(price)
+    return amount if amount.is_finite() and abs(amount.adjusted()) < _MOST_DIGITS else None

@@ -1,0 +1,1 @@
+"""Settings, the Temporal connection, the embedded default and telemetry."""

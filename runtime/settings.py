@@ -1,0 +1,121 @@
+"""What the environment decides, read once and checked."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import HomeNotWritable, SettingsError
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("give a URL such as http://orders.internal:8001")
+    return value.rstrip("/")
+
+
+def _url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not (scheme and separator and rest):
+        raise ValueError("give a URL with a scheme, such as sqlite:////data/read.db")
+    return value
+
+
+def _absolute(value: Path) -> Path:
+    return value.expanduser().resolve()
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Url = Annotated[str, AfterValidator(_url)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """The project's own variables; each field is the variable of the same name in capitals.
+
+    Where Temporal is (TEMPORAL_*) is not here: the SDK reads that, see `runtime.connection`.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    saga_home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default=Path(".saga"), validate_default=True
+    )
+    """Folder of the embedded default: databases, logs, locks; absolute once read."""
+
+    read_database_url: Url = Field(
+        default_factory=lambda data: f"sqlite:///{data['saga_home']}/read.db"
+    )
+
+    order_service_url: HttpUrl | None = None
+    """None: the embedded service, as for the three others."""
+    payment_service_url: HttpUrl | None = None
+    inventory_service_url: HttpUrl | None = None
+    shipping_service_url: HttpUrl | None = None
+
+    event_broker_url: Url | None = None
+    """None: integration events are not published."""
+
+    saga_task_queue: Annotated[str, Field(min_length=1, max_length=200)] = "sagas"
+    saga_temporal_port: PortNumber = 7233
+    saga_ui_port: PortNumber = 8233
+    saga_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    saga_log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment; raises SettingsError naming each bad variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from error
+
+    @property
+    def service_urls(self) -> dict[str, str | None]:
+        """The participants' base URLs by name; None where the embedded service stands in."""
+        return {
+            "order": self.order_service_url,
+            "payment": self.payment_service_url,
+            "inventory": self.inventory_service_url,
+            "shipping": self.shipping_service_url,
+        }
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Create SAGA_HOME, readable by its owner only; raises HomeNotWritable."""
+    home = settings.saga_home
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # os.access is true for root on a read-only mount, so it is written for real.
+        (probe := home / ".writable").touch(mode=0o600)
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise HomeNotWritable(
+            f"SAGA_HOME {home} cannot be written ({error.strerror}):"
+            " make it writable or set SAGA_HOME to a folder that is"
+        ) from error
+    return home
+
+
+def _one_line(error: ValidationError) -> str:
+    # The values stay out of the line: database and broker URLs hold passwords.
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":
+            continue
+        name = str(problem["loc"][0]).upper()
+        problems.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(problems) + " (or unset it for the default)"

@@ -1,0 +1,215 @@
+"""What people type and put into files, and the one line that says what is wrong with it."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cli.order_document import order_of
+from cli.order_input import MAX_BYTES, OrderOptions
+from cli.problems import BadInput
+from cli.process import run
+from contracts.commands import MAX_ITEMS
+from tests.cli.shop import ORDER
+
+DOCUMENT = (
+    '{"customer_id": "C-1", "items": [{"sku": "BOOK", "quantity": 2, "unit_price": 12.10}],'
+    ' "card_token": "tok_visa", "ship_to": "x"}'
+)
+LETTERS = "must be letters and digits, then also . _ : -"
+
+
+def options(**changes: object) -> OrderOptions:
+    given: dict[str, object] = {
+        "order_id": None,
+        "customer_id": "C-1",
+        "currency": None,
+        "items": ("BOOK=2@12.50",),
+        "card_token": "tok_visa",
+        "ship_to": "x",
+    }
+    return OrderOptions(**{**given, **changes})  # type: ignore[arg-type]
+
+
+NOTHING = OrderOptions(None, None, None, (), None, None)
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = run(arguments)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+def test_options_say_an_order() -> None:
+    given = options(items=("BOOK=2@12.50", "PEN=1@3.2")).order()
+    assert str(given.order.total) == "28.20 USD"
+    assert [line.unit_price_minor for line in given.order.items] == [1250, 320]
+    assert not given.id_given
+    assert options(order_id="o-1").order().id_given
+
+
+def test_every_order_without_an_id_gets_its_own() -> None:
+    assert options().order().order.order_id != options().order().order.order_id
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "minor"), [("JPY", "5", 5), ("KWD", "1.234", 1234), ("EUR", "0", 0)]
+)
+def test_prices_are_in_the_currency_s_own_coins(currency: str, price: str, minor: int) -> None:
+    order = options(currency=currency, items=(f"BOOK=1@{price}",)).order().order
+    assert order.items[0].unit_price_minor == minor
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("BOOK", "--item 'BOOK': write it SKU=QUANTITY@PRICE, e.g. BOOK=2@12.50"),
+        ("A=1@1@2", "--item 'A=1@1@2': write it SKU=QUANTITY@PRICE, e.g. BOOK=2@12.50"),
+        ("A=0@1", "quantity of --item 'A=0@1': must be at least 1 (got 0)"),
+        ("A=-2@1", "quantity of --item 'A=-2@1': must be at least 1 (got -2)"),
+        ("A=x@1", "quantity of --item 'A=x@1': must be a whole number (got 'x')"),
+        ("A=1.5@1", "quantity of --item 'A=1.5@1': must be a whole number (got '1.5')"),
+        ("A=2000000@1", "quantity of --item 'A=2000000@1': must be at most 1000000 (got 2000000)"),
+        ("A=1@-1", "unit price of --item 'A=1@-1': -1 USD is negative"),
+        (
+            "A=1@1.234",
+            "unit price of --item 'A=1@1.234': 1.234 USD is finer than the smallest coin",
+        ),
+        ("A=1@x", "unit price of --item 'A=1@x': 'x' is not an amount; write it like 12.50"),
+        ("A=1@1e9", "unit price of --item 'A=1@1e9': '1e9' is not an amount; write it like 12.50"),
+        ("A=1@NaN", "unit price of --item 'A=1@NaN': 'NaN' is not an amount; write it like 12.50"),
+        ("A B=1@1", f"sku of --item 'A B=1@1': {LETTERS} (got 'A B')"),
+    ],
+)
+def test_a_bad_item_is_told_in_one_line(
+    item: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, "place-order", *ORDER, "--item", item) == (2, f"error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--order-id", "a b"), f"--order-id: {LETTERS} (got 'a b')"),
+        (("--order-id", ""), "--order-id: must not be empty (got '')"),
+        (
+            ("--customer", "x" * 101),
+            f"--customer: must have at most 100 characters (got '{'x' * 39}...)",
+        ),
+        (
+            ("--currency", "usd"),
+            "--currency: must be three capital letters, such as USD (got 'usd')",
+        ),
+        (("--card", "4111 1111"), f"--card: {LETTERS}"),
+        (("--ship-to", " "), "--ship-to: must not be empty (got ' ')"),
+        (("--correlation-id", "a\nb"), rf"--correlation-id: {LETTERS} (got 'a\nb')"),
+        (("--deadline", "soon"), "--deadline 'soon': write it like 90, 90s, 10m or 2h"),
+        (("--deadline", "0"), "--deadline '0': must be from one second to a year"),
+        (("--deadline", "9999h"), "--deadline '9999h': must be from one second to a year"),
+        (("--item", "A=1@1") * MAX_ITEMS, "--item: must have at most 100 (got 102)"),
+        (("--colour", "red"), "No such option: --colour"),
+        (
+            ("--file", "order.json"),
+            "--file says the whole order: leave out --customer, --item, --card, --ship-to, or --file",
+        ),
+    ],
+)
+def test_a_bad_option_is_told_in_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, "place-order", *ORDER, *arguments) == (2, f"error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("place-order", "--item", "A=1@1"), "give --customer, --card, --ship-to too, or the whole order with --file"),
+        (("orders", "--status", "done"), "--status 'done': give one of running, paused, compensating, stuck, completed, compensated, terminated"),
+        (("orders", "--limit", "0"), "Invalid value for '--limit': Input should be greater than or equal to 1"),
+        (("orders", "--limit", "1001"), "Invalid value for '--limit': Input should be less than or equal to 1000"),
+        (("status", "a b"), f"ORDER_ID: {LETTERS} (got 'a b')"),
+        (("status",), "Missing argument 'ORDER_ID'."),
+        (("cancel", "o-1"), "Missing option '--reason'."),
+        (("cancel", "o-1", "--reason", ""), "--reason: must not be empty (got '')"),
+        (("cancel", "o-1", "--reason", "x", "--by", " "), "--by: must not be empty (got ' ')"),
+        (("cancel", "o-1", "--reason", "x", "--timeout", "1d"), "--timeout '1d': write it like 90, 90s, 10m or 2h"),
+        (("ship",), "No such command 'ship'."),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_is_told_in_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, *arguments) == (2, f"error: {message}\n")
+
+
+def test_a_setting_that_is_wrong_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("READ_DATABASE_URL", "mysql://db/orders")
+    message = "error: READ_DATABASE_URL: mysql is neither sqlite nor postgresql\n"
+    assert told(capsys, "orders") == (2, message)
+
+
+def test_a_file_says_an_order_and_numbers_are_read_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "order.json"
+    path.write_text(DOCUMENT)
+    assert NOTHING.order_in(str(path)).order.items[0].unit_price_minor == 1210
+    path.write_text("\ufeff" + DOCUMENT.replace("12.10", '"1000000000.01"'))
+    assert NOTHING.order_in(str(path)).order.items[0].unit_price_minor == 100000000001
+    path.write_text(
+        DOCUMENT.replace("{", '{"order_id": "o-1", "currency": "JPY",', 1).replace(".10", "")
+    )
+    given = NOTHING.order_in(str(path))
+    assert (given.order.order_id, given.id_given, str(given.order.total)) == ("o-1", True, "24 JPY")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (DOCUMENT[:-1], "no JSON: Expecting ',' delimiter in line 1, column 128"),
+        ("", "no JSON: Expecting value in line 1, column 1"),
+        ("[1]", "no order: it must be one JSON object"),
+        ("[" * 100_000, "no order: its lists or objects are nested too deeply"),
+        ("1" * 5000, "no order: a number in it has too many digits"),
+        ('{"a": 1, "b": 2, "a": 3}', "no order: 'a' stands twice in one object"),
+        (DOCUMENT.replace("12.10", "NaN"), "no order: NaN is no number"),
+        (DOCUMENT.replace("ship_to", "shipto"), "shipto: is no field of an order"),
+        (DOCUMENT.replace('"sku"', '"size": 1, "sku"'), "items[0].size: is no field of an order"),
+        (DOCUMENT.replace(', "ship_to": "x"', ""), "ship_to: is missing"),
+        (DOCUMENT.replace(": 2,", ": 0,"), "items[0].quantity: must be at least 1 (got 0)"),
+        (DOCUMENT.replace(": 2,", ': "2",'), "items[0].quantity: must be a whole number (got '2')"),
+        (DOCUMENT.replace(": 2,", ": true,"), "items[0].quantity: must be a whole number (got True)"),
+        (DOCUMENT.replace("[", '{"a": [').replace("]", "]}"), "items: must be a list"),
+        (DOCUMENT.replace("12.10", "-0.01"), "items[0].unit_price: -0.01 USD is negative"),
+        (DOCUMENT.replace("12.10", "0.001"), "items[0].unit_price: 0.001 USD is finer than the smallest coin"),
+        (DOCUMENT.replace("12.10", "true"), "items[0].unit_price: 'True' is not an amount; write it like 12.50"),
+        (DOCUMENT.replace("12.10", "1e999999"), "items[0].unit_price: '1E+999999' is not an amount; write it like 12.50"),
+        (DOCUMENT.replace("12.10", "1e14"), "items[0].unit_price: in cents: must be at most 1000000000000 (got 10000000000000000)"),
+        (json.dumps(json.loads(DOCUMENT) | {"items": []}), "items: must have at least 1 (got 0)"),
+        (" " * (MAX_BYTES + 1), "an order has at most 1000000 bytes"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_told_in_one_line(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "order.json"
+    path.write_text(content)
+    expected = (2, f"error: {path}: {message}\n")
+    assert told(capsys, "place-order", "--file", str(path)) == expected
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"/none: cannot be read \(No such file or directory\)"):
+        NOTHING.order_in(str(tmp_path / "none"))
+    with pytest.raises(BadInput, match=r"cannot be read \(Is a directory\)"):
+        NOTHING.order_in(str(tmp_path))
+    (tmp_path / "latin").write_bytes(b'{"ship_to": "\xe9"}')
+    with pytest.raises(BadInput, match="no UTF-8 text: byte 13 is wrong"):
+        NOTHING.order_in(str(tmp_path / "latin"))
+
+
+def test_a_document_may_hold_decimals_and_strings() -> None:
+    document = {**json.loads(DOCUMENT, parse_float=Decimal), "order_id": "o-1"}
+    assert order_of(document, {}).order.total.minor == 2420
