@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -21,7 +21,9 @@ from activities.inventory import InventoryActivities
 from activities.order import OrderActivities
 from activities.payment import PaymentActivities
 from activities.projection import ProjectionActivities, projection
+from activities.publication import PublicationActivities, publication
 from activities.shipping import ShippingActivities
+from brokers.publisher import open_publisher
 from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
@@ -31,7 +33,7 @@ from runtime.errors import RuntimeProblem, ServerUnreachable
 from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging, prometheus_runtime
-from saga import RECORDERS, SagaPlugin
+from saga import RECORDERS, SagaPlugin, Sink
 from workflows.order import OrderSaga
 
 WORKFLOWS = (OrderSaga,)
@@ -43,7 +45,7 @@ READ_DATABASE_RETRY = 5.0
 
 log = logging.getLogger("worker")
 
-Activities = list[Callable[..., object]]
+Activities = Sequence[Callable[..., object]]
 
 
 def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
@@ -77,6 +79,16 @@ def saga_worker(client: Client, task_queue: str, activities: Activities) -> Work
     )
 
 
+def sink_worker(client: Client, task_queue: str, sink: Sink, activities: Activities) -> Worker:
+    """The worker of one sink, on a task queue of its own."""
+    return Worker(
+        client,
+        task_queue=f"{task_queue}-{sink.name}",
+        activities=activities,
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
 @asynccontextmanager
 async def projecting(client: Client, task_queue: str, database: AsyncEngine) -> AsyncIterator[None]:
     """Project in the background, as soon as the read database is there."""
@@ -90,14 +102,8 @@ async def projecting(client: Client, task_queue: str, database: AsyncEngine) -> 
                 await asyncio.sleep(READ_DATABASE_RETRY)
             else:
                 break
-        activities = ProjectionActivities(SagaProjector(database))
-        worker = Worker(
-            client,
-            task_queue=f"{task_queue}-{projection.name}",
-            activities=[activities.project_saga],
-            graceful_shutdown_timeout=DRAIN,
-        )
-        async with worker:
+        activities = [ProjectionActivities(SagaProjector(database)).project_saga]
+        async with sink_worker(client, task_queue, projection, activities):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(project())
@@ -129,6 +135,10 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         database = open_database(settings.read_database_url)
         queue = settings.saga_task_queue
         await stack.enter_async_context(projecting(client, queue, database))
+        if settings.event_broker_url:
+            events = PublicationActivities(open_publisher(settings.event_broker_url))
+            publishing = sink_worker(client, queue, publication, [events.publish_events])
+            await stack.enter_async_context(publishing)
         await stack.enter_async_context(saga_worker(client, queue, step_activities(clients)))
         log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)
         log.info("Web UI        %s", embedded.ui_url or "of the server in use")

@@ -7,7 +7,15 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-PASSED_THROUGH = ("saga", "contracts", "activities", "runtime", "pydantic", "pydantic_core")
+PASSED_THROUGH = (
+    "saga",
+    "contracts",
+    "activities",
+    "brokers",
+    "runtime",
+    "pydantic",
+    "pydantic_core",
+)
 """What the workflow sandbox shares with the worker: loaded once, deterministic by design."""
 
 

@@ -36,6 +36,8 @@ class Sink:
     activity: Callable[[Any, Batch], Awaitable[None]]
     interval: timedelta | None = timedelta(milliseconds=500)
     """The pause between batches while the status is the same; None for only when it changes."""
+    optional: bool = False
+    """Whether only those sagas have it whose input names it."""
     attempt_timeout: timedelta = timedelta(seconds=10)
     longest_pause: timedelta = timedelta(seconds=10)
 

@@ -23,8 +23,8 @@ class SagaInput(BaseModel, Generic[SagaCommandT]):
     causation_id: str | None = None
     deadline: timedelta | None = DEADLINE
     """From the first step to the pivot, pauses not counted; None for no deadline."""
-    sinks: tuple[str, ...] | None = None
-    """Names of the sinks that get this saga's events; all that it declares when None."""
+    sinks: tuple[str, ...] = ()
+    """Names of the optional sinks that get this saga's events too."""
 
 
 class SagaOutcome(BaseModel):

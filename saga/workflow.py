@@ -63,7 +63,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         self._pumps = {
             sink.name: Pump(sink, log)
             for sink in self.sinks
-            if start.sinks is None or sink.name in start.sinks
+            if not sink.optional or sink.name in start.sinks
         }
         pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
         await orchestrator.execute(lambda: self.flow(orchestrator, start.command))

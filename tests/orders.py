@@ -37,7 +37,10 @@ class Order:
     order_id: str
 
     async def place(
-        self, *, deadline: timedelta | None = timedelta(minutes=10)
+        self,
+        *,
+        deadline: timedelta | None = timedelta(minutes=10),
+        sinks: tuple[str, ...] = (),
     ) -> WorkflowHandle[OrderSaga, SagaOutcome]:
         """Start the saga; the handle's `result()` skips time."""
         command = PlaceOrder(
@@ -49,7 +52,7 @@ class Order:
         )
         return await self.env.client.start_workflow(
             OrderSaga.run,
-            SagaInput(command=command, deadline=deadline),
+            SagaInput(command=command, deadline=deadline, sinks=sinks),
             id=self.saga_id,
             task_queue=self.task_queue,
         )

@@ -8,6 +8,7 @@ from unittest.mock import sentinel
 import pytest
 
 from activities.projection import ProjectionActivities
+from activities.publication import PublicationActivities
 from saga.steps import name_of
 from worker import WORKFLOWS, step_activities
 from workflows.order import OrderSaga
@@ -71,6 +72,7 @@ def test_every_activity_that_a_saga_names_is_registered(workflow: type[OrderSaga
     clients = dict.fromkeys(("order", "payment", "inventory", "shipping"), sentinel.client)
     registered = {name_of(activity) for activity in step_activities(clients)}
     registered |= {name_of(ProjectionActivities.project_saga)}
+    registered |= {name_of(PublicationActivities.publish_events)}
     for step in workflow.steps:
         assert step.name in registered
         assert step.undo is None or step.undo.name in registered

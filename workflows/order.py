@@ -7,6 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.order import OrderActivities
     from activities.payment import PaymentActivities
     from activities.projection import projection
+    from activities.publication import publication
     from activities.shipping import ShippingActivities
     from contracts.commands import (
         CancelOrder,
@@ -48,7 +49,7 @@ class OrderSaga(SagaWorkflow[PlaceOrder]):
 
     saga_type = "order"
     steps = (create_order, charge_payment, reserve_stock, create_shipment, confirm_order)
-    sinks = (projection,)
+    sinks = (projection, publication)
 
     @workflow.run
     async def run(self, start: SagaInput[PlaceOrder]) -> SagaOutcome:

@@ -1,0 +1,1 @@
+"""The way to the outside: publishing integration events."""
