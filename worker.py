@@ -33,7 +33,7 @@ from runtime.errors import RuntimeProblem, ServerUnreachable
 from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging, prometheus_runtime
-from saga import RECORDERS, SagaPlugin, Sink
+from saga import SagaPlugin, Sink
 from workflows.order import OrderSaga
 
 WORKFLOWS = (OrderSaga,)
@@ -63,7 +63,6 @@ def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
         inventory.release_stock,
         shipping.create_shipment,
         shipping.cancel_shipment,
-        *RECORDERS,
     ]
 
 

@@ -1,22 +1,17 @@
 """How every participant is called: one request, and one place that tells its answers apart."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
-from temporalio import activity
 from temporalio.exceptions import FailureError
 
-from saga.answers import bug, misconfigured, outage, refused
+from saga.answers import misconfigured, outage, refused
 from saga.envelope import Call, CommandT
-
-HEARTBEAT_EVERY = 1.0
-"""Seconds; a dead worker is noticed, and a cancel delivered, a little later than this."""
 
 _OUTAGES = {408, 425, 429}
 _REFUSALS = {402, 409, 410, 422}
@@ -63,21 +58,15 @@ class Participant:
         """Send the call and return the participant's answer.
 
         Raises:
-            ApplicationError: a refusal, an outage, a misconfiguration or a bug; see `saga.answers`.
+            ApplicationError: a refusal, an outage or a misconfiguration; see `saga.answers`.
         """
-        async with _heartbeats():
-            try:
-                response = await self._client.post(path, json=body, headers=_headers(call))
-            except httpx.TransportError as error:
-                detail = f"{self._name}: {type(error).__name__}: {error}".rstrip(": ")
-                raise outage(detail) from error
-            except Exception as error:
-                raise bug(error) from error
+        try:
+            response = await self._client.post(path, json=body, headers=_headers(call))
+        except httpx.TransportError as error:
+            detail = f"{self._name}: {type(error).__name__}: {error}".rstrip(": ")
+            raise outage(detail) from error
         if response.is_success:
-            try:
-                return answer.model_validate_json(response.content)
-            except ValidationError as error:
-                raise bug(error) from error
+            return answer.model_validate_json(response.content)
         raise self._failure(call, response)
 
     def _failure(self, call: Call[CommandT], response: httpx.Response) -> FailureError:
@@ -118,17 +107,3 @@ def _retry_after(response: httpx.Response) -> timedelta | None:
         return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta())
     except (TypeError, ValueError):
         return None
-
-
-@contextlib.asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_EVERY)
-            activity.heartbeat()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -11,7 +11,6 @@ from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
 from saga.identity import Direction, idempotency_key, saga_id
-from saga.log import RECORDERS
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
@@ -22,7 +21,6 @@ from saga.steps import Policy, Step, Undo
 from saga.workflow import SagaWorkflow
 
 __all__ = [
-    "RECORDERS",
     "Batch",
     "Call",
     "Cause",

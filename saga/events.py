@@ -93,7 +93,6 @@ class StepFailed(SagaEvent):
 class RunReset(SagaEvent):
     """The workflow was reset: from here on, a newer run tells the story."""
 
-    run_id: str
     from_position: int
 
 

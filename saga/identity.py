@@ -35,7 +35,7 @@ def event_id(saga: str, epoch: int, position: int) -> str:
 
 
 def epoch_at(time: datetime) -> int:
-    """The epoch of a run that takes up a saga's story at this time: milliseconds since 1970."""
+    """The epoch of the run that takes up a saga's story at this time: milliseconds since 1970."""
     return int(time.timestamp() * 1000)
 
 

@@ -1,15 +1,14 @@
 """A saga's log inside its workflow: gives positions, records events, knows the state.
 
 What an activity answers stands in the history by itself. What has no activity of its own (a cancel,
-a pause, the deadline, an outcome) is recorded by a local activity whose result is the event, so
-that every event of a saga stands in the history as data.
+a pause, the deadline, an outcome) is recorded in the workflow's memo: the memo keeps the last such
+event, the history every one of them, as data that passes the codec.
 """
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 
-from temporalio import activity, workflow
-from temporalio.common import RetryPolicy
+from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
@@ -20,27 +19,8 @@ from saga.messages import SagaCommandT
 from saga.start import SagaInput
 from saga.state import AnyEvent, SagaState, apply, fold
 
-_PATCH = "saga-reset"
-
-Recorder = Callable[[Event[JsonObject]], Awaitable[Event[JsonObject]]]
-
-
-@activity.defn
-async def record_saga_event(event: Event[JsonObject]) -> Event[JsonObject]:
-    """Stamp an event with the time; run as a local activity, whose result the history keeps."""
-    return event.model_copy(update={"occurred_at": datetime.now(UTC)})
-
-
-@activity.defn
-async def record_run_reset(event: Event[JsonObject]) -> Event[JsonObject]:
-    """Stamp the event with the time, and with the epoch that begins with it."""
-    now = datetime.now(UTC)
-    epoch = later_epoch(event.epoch, now)
-    return event.model_copy(update={"occurred_at": now, "epoch": epoch})
-
-
-RECORDERS = (record_saga_event, record_run_reset)
-"""The local activities that every saga's worker registers."""
+RECORD = "SagaEvent"
+"""The memo field that events are recorded in."""
 
 
 class Log:
@@ -48,10 +28,9 @@ class Log:
 
     def __init__(self, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
         info = workflow.info()
-        self._run = info.original_execution_run_id
-        self._epoch = epoch_at(info.workflow_start_time)
+        self._seed = workflow.random_seed()
+        self._epoch = epoch_at(workflow.now())
         self._next = 1
-        self._recording = 0
         self.saga_id = info.workflow_id
         self.correlation_id = start.correlation_id or info.workflow_id
         self.events: list[AnyEvent] = [started(saga_type, start)]
@@ -71,7 +50,7 @@ class Log:
             step=step,
             direction=direction,
             name=name,
-            run_id=self._run,
+            run_id=workflow.info().run_id,
             sent_at=workflow.now(),
             schema_version=command.schema_version,
             command=command,
@@ -88,7 +67,7 @@ class Log:
         self.state = apply(self.state, event) if in_order else fold(self.events)
         self.on_change()
 
-    async def failed(self, call: Call[CommandT], error: ActivityError | None) -> AnyEvent:
+    def failed(self, call: Call[CommandT], error: ActivityError | None) -> AnyEvent:
         """Take in that a call failed: a refusal brings its event, everything else is recorded."""
         cause = error.cause if error else None
         if (refusal := _refusal(cause)) is not None:
@@ -102,81 +81,48 @@ class Log:
             type=error_type,
             message=str(cause or "cancelled"),
         )
-        place = Place(
-            saga_id=self.saga_id,
-            epoch=call.epoch,
-            position=call.position + 1,
-            correlation_id=self.correlation_id,
-            causation_id=call.command_id,
-        )
-        return await self._record(failed, place, call.step, call.direction)
+        place = self._place(call.position + 1, call.command_id)
+        return self._record(failed, place, step=call.step, direction=call.direction)
 
-    async def record(
-        self,
-        event: SagaEvent,
-        *,
-        step: str | None = None,
-        direction: Direction | None = None,
-        recorder: Recorder = record_saga_event,
+    def record(
+        self, event: SagaEvent, *, step: str | None = None, direction: Direction | None = None
     ) -> AnyEvent:
         """Record what has no activity of its own."""
-        place = Place(
+        place = self._place(self._next, self.events[-1].event_id)
+        self._next += 1
+        return self._record(event, place, step=step, direction=direction)
+
+    def _place(self, position: int, cause: str) -> Place:
+        return Place(
             saga_id=self.saga_id,
             epoch=self._epoch,
-            position=self._next,
+            position=position,
             correlation_id=self.correlation_id,
-            causation_id=self.events[-1].event_id,
+            causation_id=cause,
         )
-        self._next += 1
-        return await self._record(event, place, step, direction, recorder)
 
-    async def _record(
-        self,
-        event: SagaEvent,
-        place: Place,
-        step: str | None,
-        direction: Direction | None,
-        recorder: Recorder = record_saga_event,
+    def _record(
+        self, event: SagaEvent, place: Place, *, step: str | None, direction: Direction | None
     ) -> AnyEvent:
-        draft = saga_event(event, place, workflow.now(), step=step, direction=direction)
-        self._recording += 1
-        try:
-            recorded = await workflow.execute_local_activity(
-                recorder,
-                draft,
-                start_to_close_timeout=timedelta(seconds=10),
-                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=1)),
-                summary=type(event).__name__,
-            )
-        finally:
-            self._recording -= 1
+        recorded = saga_event(event, place, workflow.now(), step=step, direction=direction)
+        workflow.upsert_memo({RECORD: recorded})
         self.append(recorded)
         return recorded
 
     @property
-    def ended(self) -> bool:
-        """Whether the outcome is reached and nothing more will be recorded."""
-        return self.state.status.final and not self._recording
-
-    @property
     def was_reset(self) -> bool:
-        """Whether a reset begins exactly here: what came before was copied from an older run.
+        """Whether what comes next comes after a reset, and what came before was copied.
 
-        The copied part must replay as it was recorded, so the place of the reset is marked in the
-        history by a patch marker. Only a run that the log does not know yet can set one.
+        Only a reset changes the random seed of a workflow, and it does so at the same place on
+        every replay.
         """
-        if workflow.info().run_id == self._run and not workflow.unsafe.is_replaying():
-            return False
-        return workflow.patched(f"{_PATCH}-{self._run}-{self._next}")
+        return workflow.random_seed() != self._seed
 
-    async def begin_epoch(self) -> None:
-        """Note that this run, and no longer the one before it, tells the story."""
-        event = RunReset(
-            saga_id=self.saga_id, run_id=workflow.info().run_id, from_position=self._next
-        )
-        recorded = await self.record(event, recorder=record_run_reset)
-        self._epoch = recorded.epoch
-        self._run = RunReset.model_validate(recorded.data).run_id
+    def begin_epoch(self) -> None:
+        """Note that a newer run than before tells the story."""
+        self._seed = workflow.random_seed()
+        self._epoch = later_epoch(self._epoch, workflow.now())
+        self.record(RunReset(saga_id=self.saga_id, from_position=self._next))
 
 
 def saga_event(
@@ -218,7 +164,7 @@ def started(saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]
     )
     place = Place(
         saga_id=info.workflow_id,
-        epoch=epoch_at(info.workflow_start_time),
+        epoch=epoch_at(workflow.now()),
         position=0,
         correlation_id=start.correlation_id or info.workflow_id,
         causation_id=start.causation_id,

@@ -1,7 +1,7 @@
 """The orchestrator: does steps, and takes them back in reverse when the saga can't complete.
 
 It runs in tasks that Temporal never cancels (only the workflow's main coroutine is, and that one
-does nothing but wait), so every way of ending early comes through `interrupt`, and no await here
+does nothing but wait), so every way of ending early comes through `_interrupt`, and no await here
 has to be shielded.
 """
 
@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError
-from temporalio.workflow import ActivityCancellationType, ActivityHandle
+from temporalio.exceptions import FailureError
 
+from saga.calls import Calls, Entry, failure_of
 from saga.envelope import CommandT, EventT
 from saga.errors import SagaError
 from saga.events import (
@@ -31,6 +29,7 @@ from saga.events import (
     RepairAction,
     SagaCompensated,
     SagaCompleted,
+    SagaEvent,
     SagaPaused,
     SagaResumed,
     SagaStuck,
@@ -40,10 +39,8 @@ from saga.events import (
 )
 from saga.identity import Direction, step_instance
 from saga.log import Log
-from saga.messages import Command
 from saga.start import Repair, Reply, Request
-from saga.state import AnyEvent
-from saga.steps import Activity, AnyStep, Policy, Step
+from saga.steps import Step
 
 T = TypeVar("T")
 
@@ -61,16 +58,6 @@ class Interrupted(BaseException):
     """Unwinds a story that a cancel or the deadline has ended; no `Exception`, as it must pass."""
 
 
-@dataclass(eq=False)
-class Entry:
-    """One use of a step: what was done, and so what has to be undone."""
-
-    step: AnyStep
-    instance: str
-    command: Command
-    done: bool = False
-
-
 class Orchestrator:
     """Executes one saga in its workflow; this is the `Saga` that a flow is handed."""
 
@@ -80,8 +67,9 @@ class Orchestrator:
         self._deadline = deadline
         self._entries: list[Entry] = []
         self._counts: Counter[str] = Counter()
-        self._interruptible: dict[str, ActivityHandle[AnyEvent]] = {}
+        self._calls = Calls(log)
         self._interrupted: Cause | None = None
+        self._unanswered: StepFailed | None = None
         self._paused = False
         self._repairs: dict[str, Repair | None] = {}
         self._clock: asyncio.Task[None] | None = None
@@ -101,16 +89,21 @@ class Orchestrator:
         await self._may_go_forward()
         if self._in(Phase.COMMITTED):
             return cast(EventT, await self._insist(entry, Direction.DO))
+        if self._in(Phase.PIVOTING) or (step.pivot and self._calls.under_way):
+            raise ValueError(f"{step.name}: a pivot can't run beside other steps")
         # The undo is registered before the action runs: an action whose answer is lost is undone.
         self._entries.append(entry)
         if step.pivot:
             self._phase = Phase.PIVOTING
-        answer = await self._call(entry, Direction.DO)
-        if failed := _failure(answer):
-            self._phase = Phase.FORWARD
+        answer = await self._calls.make(entry, Direction.DO, interruptible=not step.pivot)
+        if failed := failure_of(answer):
+            if step.pivot:
+                self._phase = Phase.FORWARD
             if failed.kind is FailureKind.REFUSED:
                 self._entries.remove(entry)
             self._go_on_or_unwind()
+            if failed.kind is not FailureKind.REFUSED:
+                self._unanswered = failed
             raise SagaError.of(failed)
         entry.done = True
         if step.pivot:
@@ -147,23 +140,24 @@ class Orchestrator:
             await story()
             self._go_on_or_unwind()
         except Interrupted:
-            await self._compensate(self._interrupted or Cause.FAILED, None)
+            await self._compensate(self._interrupted or Cause.FAILED, self._unanswered)
         except SagaError as error:
             await self._compensate(self._interrupted or Cause.FAILED, error.failed)
         except FailureError as error:
             await self._compensate(self._interrupted or Cause.FAILED, self._raised(error))
         else:
             self._phase = Phase.COMMITTED
-            await self._log.record(SagaCompleted(saga_id=self.saga_id))
+            self._log.record(SagaCompleted(saga_id=self.saga_id))
 
     async def _compensate(self, cause: Cause, failure: StepFailed | None) -> None:
         self._phase = Phase.COMPENSATING
+        await workflow.wait_condition(lambda: not self._calls.under_way)
         started = CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure)
-        await self._log.record(started)
+        self._log.record(started)
         for entry in reversed(self._entries):
             if entry.step.undo is not None:
                 await self._insist(entry, Direction.UNDO)
-        await self._log.record(SagaCompensated(saga_id=self.saga_id))
+        self._log.record(SagaCompensated(saga_id=self.saga_id))
 
     def _raised(self, error: FailureError) -> StepFailed:
         return StepFailed(
@@ -180,13 +174,10 @@ class Orchestrator:
         """Undo the saga if it is not too late; a pivot under way is waited for."""
         if self._log.state.status.final or self._in(Phase.COMMITTED):
             return self._too_late()
-        await self._log.record(
-            CancelRequested(saga_id=self.saga_id, by=request.by, reason=request.reason)
-        )
-        await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
+        requested = CancelRequested(saga_id=self.saga_id, by=request.by, reason=request.reason)
+        await self._interrupt(Cause.CANCELLED, requested)
         if self._in(Phase.COMMITTED):
             return self._too_late()
-        self.interrupt(Cause.CANCELLED)
         return self._reply(accepted=True, message="the saga is being undone")
 
     def _too_late(self) -> Reply:
@@ -197,17 +188,26 @@ class Orchestrator:
     def _reply(self, *, accepted: bool, message: str) -> Reply:
         return Reply(accepted=accepted, status=self._log.state.status, message=message)
 
-    def interrupt(self, cause: Cause) -> None:
-        """End the story: the actions under way are cancelled, and waited for, before any undo."""
-        if not self._in(Phase.FORWARD) or self._interrupted is not None:
-            return
-        self._interrupted = cause
-        for handle in self._interruptible.values():
-            handle.cancel()
+    async def _interrupt(self, cause: Cause, why: SagaEvent) -> None:
+        """End the story, unless the pivot is passed or its answer, which is waited for, passes it.
+
+        The actions under way are cancelled, and waited for, before any undo.
+        """
+        self._log.record(why)
+        if self._in(Phase.PIVOTING):
+            await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
+        if self._in(Phase.FORWARD) and self._interrupted is None:
+            self._interrupted = cause
+            self._calls.interrupt()
 
     def _go_on_or_unwind(self) -> None:
-        """After every await: an action that finishes anyway swallows the cancel."""
-        if self._interrupted is not None and self._in(Phase.FORWARD):
+        """After every await: an action that finishes anyway swallows the cancel.
+
+        A story that caught the error of an action which may have happened doesn't go on either,
+        nor does a part of it that was left running when the rest had failed.
+        """
+        ended = self._interrupted is not None or self._unanswered is not None
+        if self._in(Phase.COMPENSATING) or (ended and self._in(Phase.FORWARD)):
             raise Interrupted
 
     async def _watch_deadline(self, left: timedelta) -> None:
@@ -226,9 +226,8 @@ class Orchestrator:
             left -= workflow.now() - since
         if self._in(Phase.FORWARD) and self._deadline is not None:
             seconds = self._deadline.total_seconds()
-            await self._log.record(DeadlinePassed(saga_id=self.saga_id, seconds=seconds))
-            await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
-            self.interrupt(Cause.DEADLINE)
+            passed = DeadlinePassed(saga_id=self.saga_id, seconds=seconds)
+            await self._interrupt(Cause.DEADLINE, passed)
 
     # What holds a saga.
 
@@ -238,15 +237,13 @@ class Orchestrator:
             return self._reply(accepted=False, message="too late: the saga has ended")
         if not self._paused:
             self._paused = True
-            await self._log.record(
-                SagaPaused(saga_id=self.saga_id, by=request.by, reason=request.reason)
-            )
+            self._log.record(SagaPaused(saga_id=self.saga_id, by=request.by, reason=request.reason))
         return self._reply(accepted=True, message="the saga is paused")
 
     async def resume(self, request: Request) -> Reply:
         """Go on after a pause."""
         if self._paused:
-            await self._log.record(
+            self._log.record(
                 SagaResumed(saga_id=self.saga_id, by=request.by, reason=request.reason)
             )
             self._paused = False
@@ -271,7 +268,8 @@ class Orchestrator:
         return self._phase is phase
 
     async def _may_go_forward(self) -> None:
-        await workflow.wait_condition(lambda: not self._paused or self._interrupted is not None)
+        # A condition is looked at when all that the task brings has been taken in, cancels too.
+        await workflow.wait_condition(lambda: self._interrupted is not None or not self._paused)
         self._go_on_or_unwind()
         await self.notice_reset()
         self._go_on_or_unwind()
@@ -286,13 +284,13 @@ class Orchestrator:
         async with self._resetting:
             if not self._log.was_reset:
                 return False
-            await self._log.begin_epoch()
+            self._log.begin_epoch()
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break
-                answer = await self._call(entry, Direction.DO)
+                answer = await self._calls.make(entry, Direction.DO, interruptible=True)
                 self._go_on_or_unwind()
-                if failed := _failure(answer):
+                if failed := failure_of(answer):
                     raise SagaError.of(failed)
             return True
 
@@ -301,8 +299,8 @@ class Orchestrator:
         while True:
             await workflow.wait_condition(lambda: not self._paused)
             await self.notice_reset()
-            answer = await self._call(entry, direction)
-            failed = _failure(answer)
+            answer = await self._calls.make(entry, direction)
+            failed = failure_of(answer)
             if failed is None:
                 return answer.data
             repair = await self._wait_for_repair(entry, direction, failed)
@@ -315,7 +313,7 @@ class Orchestrator:
         instance = entry.instance
         self._repairs[instance] = None
         stuck = SagaStuck(saga_id=self.saga_id, failure=failed)
-        await self._log.record(stuck, step=instance, direction=direction)
+        self._log.record(stuck, step=instance, direction=direction)
         await workflow.wait_condition(lambda: self._repairs[instance] is not None)
         repair = cast(Repair, self._repairs[instance])
         repaired = StepRepaired(
@@ -325,55 +323,5 @@ class Orchestrator:
             by=repair.by,
             reason=repair.reason,
         )
-        await self._log.record(repaired, step=instance, direction=direction)
+        self._log.record(repaired, step=instance, direction=direction)
         return repair
-
-    async def _call(self, entry: Entry, direction: Direction) -> AnyEvent:
-        """Make one call and take its answer, or how it failed, into the log."""
-        name, activity, command, policy = _what_to_call(entry, direction)
-        call = self._log.send(command, step=entry.instance, direction=direction, name=name)
-        handle: ActivityHandle[AnyEvent] = workflow.start_activity_method(
-            activity,
-            call,
-            activity_id=name,
-            start_to_close_timeout=policy.attempt_timeout,
-            schedule_to_close_timeout=policy.give_up_after,
-            heartbeat_timeout=policy.heartbeat_timeout,
-            retry_policy=RetryPolicy(
-                initial_interval=policy.first_pause,
-                maximum_interval=policy.longest_pause,
-                maximum_attempts=policy.max_attempts,
-            ),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=command.summary(),
-        )
-        if self._in(Phase.FORWARD):
-            self._interruptible[name] = handle
-        try:
-            answer = await handle
-        except ActivityError as error:
-            return await self._log.failed(call, error)
-        except asyncio.CancelledError:
-            return await self._log.failed(call, None)
-        finally:
-            self._interruptible.pop(name, None)
-        self._log.append(answer)
-        return answer
-
-
-def _what_to_call(
-    entry: Entry, direction: Direction
-) -> tuple[str, Activity[Any, Any], Command, Policy]:
-    step, undo = entry.step, entry.step.undo
-    if direction is Direction.DO:
-        return entry.instance, step.action, entry.command, step.action_policy
-    if undo is None:
-        raise ValueError(f"{step.name} has no undo")
-    suffix = entry.instance.removeprefix(step.name)
-    return undo.name + suffix, undo.activity, undo.command(entry.command), undo.policy
-
-
-def _failure(answer: AnyEvent) -> StepFailed | None:
-    if answer.event_type != StepFailed.__name__:
-        return None
-    return StepFailed.model_validate(answer.data)

@@ -7,6 +7,8 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from saga.interceptor import CallInterceptor
+
 PASSED_THROUGH = (
     "saga",
     "contracts",
@@ -26,6 +28,7 @@ class SagaPlugin(SimplePlugin):
         super().__init__(
             "durable-saga",
             data_converter=pydantic_data_converter,
+            interceptors=[CallInterceptor()],
             workflow_runner=_in_sandbox,
         )
 

@@ -22,7 +22,7 @@ class Saga(Protocol):
 
         Raises:
             StepRefused: the participant did nothing. Uncaught, the saga compensates.
-            StepUnanswered: nobody knows; the saga must not go on. Uncaught, it compensates.
+            StepUnanswered: nobody knows whether it happened. Caught or not, the saga compensates.
         """
 
     async def parallel(self, *members: Awaitable[T]) -> list[T]:

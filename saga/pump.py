@@ -88,7 +88,7 @@ class Pump:
         """Wait for a change of status or for the interval; what comes meanwhile goes along."""
         try:
             await workflow.wait_condition(
-                lambda: self._log.ended or self._log.state.status != self._status,
+                lambda: self._log.state.status.final or self._log.state.status != self._status,
                 timeout=self._sink.interval,
             )
         except TimeoutError:

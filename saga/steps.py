@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from saga.envelope import Call, CommandT, Event, EventT
-from saga.messages import Command
+from saga.messages import Command, DomainEvent
 
+AnswerT = TypeVar("AnswerT", bound=DomainEvent, covariant=True)
 UndoT = TypeVar("UndoT", bound=Command)
 
 Activity = Callable[[Any, Call[CommandT]], Awaitable[Event[EventT]]]
@@ -22,7 +23,7 @@ class Policy:
 
     attempt_timeout: timedelta = timedelta(seconds=10)
     heartbeat_timeout: timedelta = timedelta(seconds=5)
-    """How soon a dead worker is noticed; the activity must heartbeat more often than this."""
+    """How soon a dead worker is noticed; the engine lets activities heartbeat by themselves."""
     first_pause: timedelta = timedelta(milliseconds=200)
     longest_pause: timedelta = timedelta(seconds=30)
     max_attempts: int = 0
@@ -46,17 +47,17 @@ class Undo(Generic[CommandT]):
         *,
         policy: Policy = UNTIL_STUCK,
     ) -> None:
-        self.activity: Activity[Any, Any] = activity
+        self.activity: AnyActivity = activity
         self.command: Callable[[CommandT], Command] = command
         self.policy = policy
         self.name = name_of(activity)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(Generic[CommandT, EventT]):
+class Step(Generic[CommandT, AnswerT]):
     """One step of a saga; its name is the action's, e.g. `charge_payment` is `charge-payment`."""
 
-    action: Activity[CommandT, EventT]
+    action: Activity[CommandT, AnswerT]
     undo: Undo[CommandT] | None = None
     pivot: bool = False
     """Nothing is undone any more once this step is done; what follows is retried until it is."""
@@ -73,6 +74,7 @@ class Step(Generic[CommandT, EventT]):
         return self.policy or (PIVOT if self.pivot else UNTIL_DEADLINE)
 
 
+AnyActivity = Callable[[Any, Call[Any]], Awaitable[Event[Any]]]
 AnyStep = Step[Any, Any]
 
 

@@ -81,7 +81,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
     async def _all_out(self) -> None:
         log, _ = self._running
         await workflow.wait_condition(
-            lambda: log.ended and not any(pump.behind for pump in self._pumps.values())
+            lambda: log.state.status.final and not any(pump.behind for pump in self._pumps.values())
         )
 
     async def _outlast(self, story: asyncio.Task[None]) -> None:
@@ -118,6 +118,9 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         if state.status is not self._status:
             self._status = state.status
             workflow.upsert_search_attributes([SagaStatus.value_set(state.status)])
+            workflow.metric_meter().create_counter(
+                "saga_status_changes", "Sagas that came to a status; `stuck` needs a person"
+            ).add(1, {"saga_type": state.saga_type, "status": state.status})
         lines = [f"**{state.status}**" + (f" ({state.cause})" if state.cause else "")]
         lines += [f"- {step}: {status}" for step, status in state.steps.items()]
         waits = [name for name, pump in self._pumps.items() if pump.behind]

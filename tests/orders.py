@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from contracts.commands import Line, PlaceOrder
 from saga import (
-    RECORDERS,
     Reply,
     Request,
     SagaInput,
@@ -76,26 +76,37 @@ class Order:
         return self.participants.ledger
 
 
-@asynccontextmanager
-async def working(
-    env: WorkflowEnvironment, *, max_cached_workflows: int = 1000
-) -> AsyncIterator[Order]:
-    """An order about to be placed, with the workers for it."""
-    order = Order(
+def new_order(env: WorkflowEnvironment) -> Order:
+    """An order for which no worker works yet."""
+    return Order(
         env=env,
         task_queue=str(uuid4()),
         participants=FakeParticipants(),
         read_database=FakeReadDatabase(),
         order_id=str(uuid4()),
     )
+
+
+@asynccontextmanager
+async def working(
+    env: WorkflowEnvironment,
+    *,
+    max_cached_workflows: int = 1000,
+    workflow_runner: WorkflowRunner | None = None,
+    order: Order | None = None,
+) -> AsyncIterator[Order]:
+    """An order about to be placed, with the workers for it."""
+    order = order or new_order(env)
     workers = (
         Worker(
             env.client,
             task_queue=order.task_queue,
             workflows=[OrderSaga],
-            activities=[*order.participants.activities(), *RECORDERS],
+            activities=order.participants.activities(),
             max_cached_workflows=max_cached_workflows,
+            workflow_runner=workflow_runner or SandboxedWorkflowRunner(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         ),
         Worker(
             env.client,

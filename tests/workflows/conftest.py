@@ -43,10 +43,8 @@ async def order(
         yield order
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=[1000, 0], ids=["cached", "replayed"])
-async def real_order(
-    request: pytest.FixtureRequest, dev_server: WorkflowEnvironment
-) -> AsyncIterator[Order]:
-    """One on a real server."""
-    async with working(dev_server, max_cached_workflows=request.param) as order:
+@pytest_asyncio.fixture(loop_scope="session")
+async def real_order(dev_server: WorkflowEnvironment) -> AsyncIterator[Order]:
+    """One on a real server; every task is run from the first event."""
+    async with working(dev_server, max_cached_workflows=0) as order:
         yield order

@@ -96,7 +96,7 @@ async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
     run_id = str(first.result_run_id)
     second = await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[2])
     await outcome_of(order, second)
-    for task in workflow_tasks(await history(order, second)):
+    for task in workflow_tasks(await history(order, second))[1::2]:
         third = await reset(order, run_id=second, to=task)
         assert (await outcome_of(order, third)).status is Status.COMPLETED
         await replays(await history(order, third))
