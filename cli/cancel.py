@@ -11,7 +11,7 @@ from cli.terminal import note, say, say_json
 from runtime.settings import Settings
 from saga import Reply, Request
 
-_SOON = 1.5
+_SOON = 1.0
 """Seconds after which the person is told what the answer waits for."""
 
 

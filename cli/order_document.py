@@ -64,8 +64,9 @@ def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
             lines.append(Line(sku=item.sku, quantity=item.quantity, unit_price_minor=price))
         except ValueError as error:
             place = f"items[{index}].unit_price"
-            invalid = isinstance(error, ValidationError)
-            why = first_problem(error, {"unit_price_minor": "in cents"}) if invalid else str(error)
+            why = str(error)
+            if isinstance(error, ValidationError):
+                why = first_problem(error, {"unit_price_minor": "in cents"})
             raise BadInput(f"{names.get(place, place)}: {why}") from None
     order = PlaceOrder(
         order_id=given.order_id or str(uuid4()),

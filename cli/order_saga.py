@@ -5,6 +5,9 @@ from temporalio import workflow
 from contracts.commands import PlaceOrder
 from saga import Saga, SagaInput, SagaOutcome, SagaWorkflow
 
+PUBLICATION = "publication"
+"""The sink that publishes an order's events."""
+
 
 @workflow.defn
 class OrderSaga(SagaWorkflow[PlaceOrder]):

@@ -17,7 +17,7 @@ from temporalio.client import (
 from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.order_saga import OrderSaga
+from cli.order_saga import PUBLICATION, OrderSaga
 from cli.problems import DifferentOrder, NoAnswer
 from contracts.commands import PlaceOrder
 from runtime.connection import configured_address, configured_namespace, connect
@@ -26,7 +26,7 @@ from runtime.search_attributes import SagaStatus
 from runtime.settings import Settings
 from saga import DifferentCommand, Reply, Request, SagaInput, Sagas, SagaState, Status, saga_id
 
-QUERY_TIMEOUT = 2.0
+QUERY_TIMEOUT = 1.5
 """Seconds; a worker that is there answers in milliseconds, and without one Temporal is silent."""
 
 _ENDED_FROM_OUTSIDE = {
@@ -47,14 +47,16 @@ class Found:
 class OrderSagas:
     """The order sagas of one namespace; every method raises NoAnswer when the server is away."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
-        self._sagas = Sagas(client, task_queue)
+        self._sagas = Sagas(client, settings.saga_task_queue)
+        # Without a broker nobody would take what is to be published.
+        self._sinks = (PUBLICATION,) if settings.event_broker_url else ()
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
         """Connect to the server of the settings; raises SettingsError or ServerUnreachable."""
-        return cls(await connect(settings), settings.saga_task_queue)
+        return cls(await connect(settings), settings)
 
     async def place(
         self, order: PlaceOrder, correlation_id: str | None, deadline: timedelta
@@ -64,7 +66,9 @@ class OrderSagas:
         Raises:
             DifferentOrder: another order has this id.
         """
-        start = SagaInput(command=order, correlation_id=correlation_id, deadline=deadline)
+        start = SagaInput(
+            command=order, correlation_id=correlation_id, deadline=deadline, sinks=self._sinks
+        )
         with self._answering():
             try:
                 return (await self._sagas.start(OrderSaga, start)).new

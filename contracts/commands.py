@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import override
 
 from contracts import ids
@@ -15,6 +15,7 @@ Id = Annotated[
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 MAX_ITEMS = 100
+MAX_TOTAL_MINOR = 10**15
 
 
 class Line(BaseModel):
@@ -36,6 +37,12 @@ class PlaceOrder(SagaCommand):
     items: tuple[Line, ...] = Field(min_length=1, max_length=MAX_ITEMS)
     card_token: Id
     ship_to: Text
+
+    @model_validator(mode="after")
+    def _is_payable(self) -> Self:
+        if self.total.minor > MAX_TOTAL_MINOR:
+            raise ValueError(f"the total is over the {MAX_TOTAL_MINOR} minor units that we take")
+        return self
 
     @property
     def total(self) -> Money:

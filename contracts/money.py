@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 _EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3}
 """Digits after the point where they are not two (ISO 4217)."""
 
+_MOST_DIGITS = 18
+
 
 class Money(BaseModel):
     """An amount in whole minor units (cents) of its currency."""
@@ -25,10 +27,13 @@ class Money(BaseModel):
             ValueError: not a number, negative, or finer than the currency's smallest coin.
         """
         try:
-            scaled = Decimal(amount).scaleb(_EXPONENTS.get(currency, 2))
+            exact = Decimal(amount)
         except InvalidOperation:
             raise ValueError(f"{amount!r} is not an amount; write it like 12.50") from None
-        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        if not exact.is_finite() or exact.adjusted() > _MOST_DIGITS:
+            raise ValueError(f"{amount} {currency} is no amount that anyone pays")
+        scaled = exact.scaleb(_EXPONENTS.get(currency, 2))
+        if scaled != scaled.to_integral_value():
             raise ValueError(f"{amount} {currency} is finer than the smallest coin")
         if scaled < 0:
             raise ValueError(f"{amount} {currency} is negative")

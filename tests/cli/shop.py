@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,13 +18,15 @@ from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from runtime.settings import Settings
-from saga import RECORDERS, Sagas
+from saga import Sagas
 from tests.fakes import FakeParticipants
 from workflows.order import OrderSaga
 
 ROOT = Path(__file__).parents[2]
-ORDER = ("--customer", "C-1", "--item", "BOOK=2@12.50", "--item", "PEN=1@3.20")
-ORDER += ("--card", "tok_visa", "--ship-to", "1 Main St, Springfield")
+ORDER = (
+    *("--customer", "C-1", "--item", "BOOK=2@12.50", "--item", "PEN=1@3.20"),
+    *("--card", "tok_visa", "--ship-to", "1 Main St, Springfield"),
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class Shop:
                 self.env.client,
                 task_queue=self.task_queue,
                 workflows=[OrderSaga],
-                activities=[*self.participants.activities(), *RECORDERS],
+                activities=self.participants.activities(),
+                # A cancel reaches an activity with its next heartbeat.
+                max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             ),
             Worker(
                 self.env.client,

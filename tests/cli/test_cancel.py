@@ -75,11 +75,11 @@ async def test_an_unknown_order_is_told(shop: Shop) -> None:
 
 async def test_without_a_worker_it_waits_and_then_gives_up(closed_shop: Shop) -> None:
     order_id = await placed(closed_shop)
-    ran = await closed_shop.run("cancel", order_id, "--reason", "x", "--timeout", "3s")
+    ran = await closed_shop.run("cancel", order_id, "--reason", "x", "--timeout", "2s")
     assert (ran.code, ran.out) == (3, "")
     assert ran.err == (
         "waiting for a worker (python worker.py)\n"
-        f"error: no worker answered within 3 s, so whether order {order_id} is cancelled is not"
+        f"error: no worker answered within 2 s, so whether order {order_id} is cancelled is not"
         " known: start one (python worker.py) and ask again\n"
     )
 

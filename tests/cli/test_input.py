@@ -18,6 +18,11 @@ DOCUMENT = (
     ' "card_token": "tok_visa", "ship_to": "x"}'
 )
 LETTERS = "must be letters and digits, then also . _ : -"
+NO_AMOUNT = "is not an amount; write it like 12.50"
+FINER = "USD is finer than the smallest coin"
+PRICE = "items[0].unit_price"
+WHOLE = "items[0].quantity: must be a whole number"
+LIMIT = "Invalid value for '--limit': Input should be"
 
 
 def options(**changes: object) -> OrderOptions:
@@ -75,11 +80,11 @@ def test_prices_are_in_the_currency_s_own_coins(currency: str, price: str, minor
         ("A=1@-1", "unit price of --item 'A=1@-1': -1 USD is negative"),
         (
             "A=1@1.234",
-            "unit price of --item 'A=1@1.234': 1.234 USD is finer than the smallest coin",
+            f"unit price of --item 'A=1@1.234': 1.234 {FINER}",
         ),
-        ("A=1@x", "unit price of --item 'A=1@x': 'x' is not an amount; write it like 12.50"),
-        ("A=1@1e9", "unit price of --item 'A=1@1e9': '1e9' is not an amount; write it like 12.50"),
-        ("A=1@NaN", "unit price of --item 'A=1@NaN': 'NaN' is not an amount; write it like 12.50"),
+        ("A=1@x", f"unit price of --item 'A=1@x': 'x' {NO_AMOUNT}"),
+        ("A=1@1e9", f"unit price of --item 'A=1@1e9': '1e9' {NO_AMOUNT}"),
+        ("A=1@NaN", f"unit price of --item 'A=1@NaN': 'NaN' {NO_AMOUNT}"),
         ("A B=1@1", f"sku of --item 'A B=1@1': {LETTERS} (got 'A B')"),
     ],
 )
@@ -112,7 +117,10 @@ def test_a_bad_item_is_told_in_one_line(
         (("--colour", "red"), "No such option: --colour"),
         (
             ("--file", "order.json"),
-            "--file says the whole order: leave out --customer, --item, --card, --ship-to, or --file",
+            (
+                "--file says the whole order:"
+                " leave out --customer, --item, --card, --ship-to, or --file"
+            ),
         ),
     ],
 )
@@ -125,19 +133,31 @@ def test_a_bad_option_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("place-order", "--item", "A=1@1"), "give --customer, --card, --ship-to too, or the whole order with --file"),
-        (("orders", "--status", "done"), "--status 'done': give one of running, paused, compensating, stuck, completed, compensated, terminated"),
-        (("orders", "--limit", "0"), "Invalid value for '--limit': Input should be greater than or equal to 1"),
-        (("orders", "--limit", "1001"), "Invalid value for '--limit': Input should be less than or equal to 1000"),
+        (
+            ("place-order", "--item", "A=1@1"),
+            "give --customer, --card, --ship-to too, or the whole order with --file",
+        ),
+        (
+            ("orders", "--status", "done"),
+            (
+                "--status 'done': give one of running, paused, compensating, stuck,"
+                " completed, compensated, terminated"
+            ),
+        ),
+        (("orders", "--limit", "0"), f"{LIMIT} greater than or equal to 1"),
+        (("orders", "--limit", "1001"), f"{LIMIT} less than or equal to 1000"),
         (("status", "a b"), f"ORDER_ID: {LETTERS} (got 'a b')"),
         (("status",), "Missing argument 'ORDER_ID'."),
         (("cancel", "o-1"), "Missing option '--reason'."),
         (("cancel", "o-1", "--reason", ""), "--reason: must not be empty (got '')"),
         (("cancel", "o-1", "--reason", "x", "--by", " "), "--by: must not be empty (got ' ')"),
-        (("cancel", "o-1", "--reason", "x", "--timeout", "1d"), "--timeout '1d': write it like 90, 90s, 10m or 2h"),
+        (
+            ("cancel", "o-1", "--reason", "x", "--timeout", "1d"),
+            "--timeout '1d': write it like 90, 90s, 10m or 2h",
+        ),
         (("ship",), "No such command 'ship'."),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_command_is_told_in_one_line(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,18 +199,21 @@ def test_a_file_says_an_order_and_numbers_are_read_exactly(tmp_path: Path) -> No
         (DOCUMENT.replace('"sku"', '"size": 1, "sku"'), "items[0].size: is no field of an order"),
         (DOCUMENT.replace(', "ship_to": "x"', ""), "ship_to: is missing"),
         (DOCUMENT.replace(": 2,", ": 0,"), "items[0].quantity: must be at least 1 (got 0)"),
-        (DOCUMENT.replace(": 2,", ': "2",'), "items[0].quantity: must be a whole number (got '2')"),
-        (DOCUMENT.replace(": 2,", ": true,"), "items[0].quantity: must be a whole number (got True)"),
+        (DOCUMENT.replace(": 2,", ': "2",'), f"{WHOLE} (got '2')"),
+        (DOCUMENT.replace(": 2,", ": true,"), f"{WHOLE} (got True)"),
         (DOCUMENT.replace("[", '{"a": [').replace("]", "]}"), "items: must be a list"),
-        (DOCUMENT.replace("12.10", "-0.01"), "items[0].unit_price: -0.01 USD is negative"),
-        (DOCUMENT.replace("12.10", "0.001"), "items[0].unit_price: 0.001 USD is finer than the smallest coin"),
-        (DOCUMENT.replace("12.10", "true"), "items[0].unit_price: 'True' is not an amount; write it like 12.50"),
-        (DOCUMENT.replace("12.10", "1e999999"), "items[0].unit_price: '1E+999999' is not an amount; write it like 12.50"),
-        (DOCUMENT.replace("12.10", "1e14"), "items[0].unit_price: in cents: must be at most 1000000000000 (got 10000000000000000)"),
+        (DOCUMENT.replace("12.10", "-0.01"), f"{PRICE}: -0.01 USD is negative"),
+        (DOCUMENT.replace("12.10", "0.001"), f"{PRICE}: 0.001 {FINER}"),
+        (DOCUMENT.replace("12.10", "true"), f"{PRICE}: 'True' {NO_AMOUNT}"),
+        (DOCUMENT.replace("12.10", "1e999999"), f"{PRICE}: '1E+999999' {NO_AMOUNT}"),
+        (
+            DOCUMENT.replace("12.10", "1e14"),
+            f"{PRICE}: in cents: must be at most 1000000000000 (got 10000000000000000)",
+        ),
         (json.dumps(json.loads(DOCUMENT) | {"items": []}), "items: must have at least 1 (got 0)"),
         (" " * (MAX_BYTES + 1), "an order has at most 1000000 bytes"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_file_is_told_in_one_line(
     content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

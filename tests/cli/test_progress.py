@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from temporalio import workflow
 
+from activities.publication import publication
 from cli import order_saga
 from cli.progress import Progress, lines, outcome
 from saga import Cause, Failure, SagaState, Status, StepStatus
@@ -113,5 +114,7 @@ def test_the_stand_in_is_called_like_the_workflow() -> None:
 
     assert named(order_saga.OrderSaga) == named(OrderSaga)
     assert order_saga.OrderSaga.saga_type == OrderSaga.saga_type
+    assert publication.name == order_saga.PUBLICATION
+    assert publication in OrderSaga.sinks
     mine, theirs = order_saga.OrderSaga.run.__annotations__, OrderSaga.run.__annotations__
     assert mine == theirs

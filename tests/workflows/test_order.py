@@ -104,7 +104,7 @@ async def test_an_action_that_outruns_the_cancel_is_undone(order: Order, step: s
     await held.reached.wait()
     reply = await order.cancel()
     assert reply.accepted
-    await order.env.sleep(0.5)
+    await order.env.sleep(0.2)
     assert not set(UNDOS) & set(order.participants.calls), "an undo overtook its action"
     held.release()
     outcome = await handle.result()
