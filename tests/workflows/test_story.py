@@ -160,7 +160,7 @@ async def test_a_cancel_ends_a_sleep(order: Order, place: Place) -> None:
 
 
 async def test_a_pivot_beside_another_step_is_a_mistake_that_waits_for_a_fix(
-    order: Order, place: Place
+    dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wrong(_: OrderSaga, saga: Saga, placed: PlaceOrder) -> None:
         await saga.parallel(
@@ -168,12 +168,14 @@ async def test_a_pivot_beside_another_step_is_a_mistake_that_waits_for_a_fix(
             saga.step(create_shipment, CreateShipment.of(placed)),
         )
 
-    handle = await place(wrong)
+    monkeypatch.setattr(OrderSaga, "flow", wrong)
     failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-    while failed not in [event.event_type async for event in handle.fetch_history_events()]:
-        await asyncio.sleep(0.01)
-    assert "create-shipment" not in order.participants.calls
-    await handle.terminate()
+    async with working(dev_server, workflow_runner=UnsandboxedWorkflowRunner()) as order:
+        handle = await order.place()
+        while failed not in [event.event_type async for event in handle.fetch_history_events()]:
+            await asyncio.sleep(0.01)
+        assert "create-shipment" not in order.participants.calls
+        await handle.terminate()
 
 
 async def test_a_saga_cancelled_before_a_worker_saw_it_is_closed_and_told(
