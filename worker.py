@@ -33,6 +33,7 @@ from runtime.errors import RuntimeProblem, ServerUnreachable
 from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging, prometheus_runtime
+from runtime.tracing import tracing_plugins
 from saga import SagaPlugin, Sink
 from workflows.order import OrderSaga
 
@@ -123,7 +124,8 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
         processes = needed_processes(settings, faults=options.faults, runtime=runtime)
         embedded = await stack.enter_async_context(Embedded(settings, processes))
-        client = await connect(settings, plugins=[SagaPlugin()], runtime=runtime)
+        plugins = [SagaPlugin(), *tracing_plugins()]
+        client = await connect(settings, plugins=plugins, runtime=runtime)
         await register_search_attributes(client)
         clients = {
             name: await stack.enter_async_context(

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
+from opentelemetry import propagate
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 from temporalio.exceptions import FailureError
 
@@ -89,6 +90,7 @@ def _headers(call: Call[CommandT]) -> dict[str, str]:
     }
     if call.undoes is not None:
         headers["Undoes-Key"] = call.undoes
+    propagate.inject(headers)  # `traceparent`, where tracing is on
     return headers
 
 

@@ -98,12 +98,20 @@ class CancelOrder(Command):
         """The command that undoes `CreateOrder`."""
         return cls(order_id=created.order_id)
 
+    @override
+    def summary(self) -> str:
+        return "cancel order"
+
 
 class ConfirmOrder(Command):
     """Tell the order that it is on its way."""
 
     order_id: Id
     shipment_id: Id
+
+    @override
+    def summary(self) -> str:
+        return "confirm order"
 
 
 class ChargePayment(Command):
@@ -189,6 +197,10 @@ class ReleaseStock(Command):
         """The command that undoes `ReserveStock`."""
         return cls(reservation_id=reserved.reservation_id, order_id=reserved.order_id)
 
+    @override
+    def summary(self) -> str:
+        return "release stock"
+
 
 class CreateShipment(Command):
     """Hand the order to a carrier."""
@@ -221,3 +233,7 @@ class CancelShipment(Command):
     def undoing(cls, created: CreateShipment) -> Self:
         """The command that undoes `CreateShipment`."""
         return cls(shipment_id=created.shipment_id, order_id=created.order_id)
+
+    @override
+    def summary(self) -> str:
+        return "call the shipment back"

@@ -40,6 +40,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"] = "text") 
     if level != "DEBUG":
         # A line for each call to a participant says nothing that the saga doesn't.
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def prometheus_runtime(bind_address: str | None) -> Runtime:

@@ -15,6 +15,7 @@ PASSED_THROUGH = (
     "activities",
     "brokers",
     "runtime",
+    "opentelemetry",
     "pydantic",
     "pydantic_core",
 )

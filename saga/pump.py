@@ -90,6 +90,7 @@ class Pump:
             await workflow.wait_condition(
                 lambda: self._log.state.status.final or self._log.state.status != self._status,
                 timeout=self._sink.interval,
+                timeout_summary=f"gathering for {self._sink.name}",
             )
         except TimeoutError:
             return

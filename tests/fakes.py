@@ -89,6 +89,15 @@ class FakeParticipants:
 
         (self._after if after_effect else self._before)[name] = act
 
+    def have_a_bug(self, name: str, *, attempts: int = 1) -> None:
+        """Raise what nobody foresaw at the first attempts."""
+
+        def act(attempt: int) -> None:
+            if attempt <= attempts:
+                raise KeyError("nobody foresaw this")
+
+        self._before[name] = act
+
     def lose_answer(self, name: str, *, attempts: int = 1) -> None:
         """Do it, and lose the answer to the first attempts."""
 

@@ -58,6 +58,15 @@ async def test_an_outage_of_hours_is_outlasted(order: Order, step: str) -> None:
     assert await order.env.get_current_time() - started >= attempts * HOUR
 
 
+async def test_a_bug_in_an_activity_is_retried_slowly_and_refunds_nobody(order: Order) -> None:
+    order.participants.have_a_bug("charge-payment", attempts=2)
+    started = await order.env.get_current_time()
+    outcome = await (await order.place()).result()
+    assert outcome.status is Status.COMPLETED
+    assert await order.env.get_current_time() - started >= timedelta(minutes=2)
+    assert order.ledger == FORWARD
+
+
 @pytest.mark.parametrize("step", FORWARD[:-1])
 async def test_a_lost_answer_has_one_effect(order: Order, step: str) -> None:
     order.participants.lose_answer(step)
