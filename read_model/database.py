@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -20,6 +21,7 @@ TIME_LIMIT_SECONDS = 5.0
 
 _CONNECT_SECONDS = 4.0
 _SQLITE_PATIENCE_SECONDS = 4.0
+_POLL_SECONDS = 0.02
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -99,12 +101,26 @@ def _sqlite(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def tune(connected: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connected.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
+        connected.run_async(_tune)
 
     return engine
+
+
+async def _tune(connected: aiosqlite.Connection) -> None:
+    await connected.execute("PRAGMA synchronous=NORMAL")
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _SQLITE_PATIENCE_SECONDS
+    while True:
+        try:
+            await connected.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # For this one lock SQLite itself doesn't wait: workers that start together would
+            # fail where the file is new.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock() > deadline:
+                raise
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _postgres(url: URL) -> AsyncEngine:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the tables up to date, once however many workers start; nothing when they are.
 
+    One database at a time in one process: Alembic's context is the process's.
+
     Raises:
         SettingsError: the database was migrated by a newer version of this program.
         ServerUnreachable: the database does not answer.

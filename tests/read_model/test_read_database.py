@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -73,9 +74,9 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_nobody_listens() -> None:
     engine = open_database("postgresql://me:hunter2@127.0.0.1:1/sagas")
-    for call in (migrate(engine), ReadModel(engine).sagas()):
+    for call in (partial(migrate, engine), ReadModel(engine).sagas):
         with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:1/sagas") as caught:
-            await call
+            await call()
         assert "hunter2" not in str(caught.value)
 
 
@@ -109,6 +110,19 @@ async def test_a_connection_that_the_server_closed_is_replaced(
     )
     await admin.close()
     await SagaProjector(engine).project(completed()[-1])
+
+
+@pytest.mark.asyncio
+async def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "read.db")
+    other.execute("BEGIN IMMEDIATE")
+    engine = open_database(f"sqlite:///{tmp_path}/read.db")
+    migrating = asyncio.create_task(migrate(engine))
+    await asyncio.wait([migrating], timeout=0.3)
+    assert not migrating.done()
+    other.close()
+    await migrating
+    await engine.dispose()
 
 
 class Line:
