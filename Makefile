@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## run the order saga end to end on this machine
-	@$(BIN)/python demo.py
+	@$(BIN)/python -m demo
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest

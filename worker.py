@@ -40,6 +40,8 @@ from workflows.order import OrderSaga
 WORKFLOWS = (OrderSaga,)
 DRAIN = timedelta(seconds=10)
 """How long activities under way may go on after a signal; what is cut off is tried again."""
+KILLED_AFTER = timedelta(seconds=2)
+"""How long a saga waits for the worker that knows it before any other one takes it."""
 HTTP_TIMEOUT = httpx.Timeout(5.0)
 READ_DATABASE_RETRY = 5.0
 """Seconds between looks for a read database that is away."""
@@ -76,6 +78,7 @@ def saga_worker(client: Client, task_queue: str, activities: Activities) -> Work
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
+        sticky_queue_schedule_to_start_timeout=KILLED_AFTER,
     )
 
 
@@ -90,8 +93,13 @@ def sink_worker(client: Client, task_queue: str, sink: Sink, activities: Activit
 
 
 @asynccontextmanager
-async def projecting(client: Client, task_queue: str, database: AsyncEngine) -> AsyncIterator[None]:
-    """Project in the background, as soon as the read database is there."""
+async def projecting(
+    client: Client, task_queue: str, database: AsyncEngine
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Project in the background, as soon as the read database is there; the task that does it.
+
+    The task ends only with an error that no waiting mends, such as a database that is unusable.
+    """
 
     async def project() -> None:
         while True:
@@ -108,7 +116,7 @@ async def projecting(client: Client, task_queue: str, database: AsyncEngine) -> 
 
     task = asyncio.create_task(project())
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -129,13 +137,13 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         await register_search_attributes(client)
         clients = {
             name: await stack.enter_async_context(
-                httpx.AsyncClient(base_url=url, timeout=HTTP_TIMEOUT)
+                httpx.AsyncClient(base_url=url, timeout=HTTP_TIMEOUT, trust_env=False)
             )
             for name, url in embedded.service_urls.items()
         }
         database = open_database(settings.read_database_url)
         queue = settings.saga_task_queue
-        await stack.enter_async_context(projecting(client, queue, database))
+        projected = await stack.enter_async_context(projecting(client, queue, database))
         if settings.event_broker_url:
             events = PublicationActivities(open_publisher(settings.event_broker_url))
             publishing = sink_worker(client, queue, publication, [events.publish_events])
@@ -147,7 +155,11 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
             log.info("%-13s %s/docs", f"{name} service", url)
         log.info("read database %s", database.url)
         log.info("ready: sagas of task queue %s; stop with Ctrl-C", queue)
-        await stopping.wait()
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({stopped, projected}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if projected.done():
+            projected.result()
         log.info("draining: what is under way ends, what is not goes on later")
 
 

@@ -79,7 +79,8 @@ class Participant:
             return outage(f"{detail} ({status})", retry_after=retry_after)
         if status in _REFUSALS and problem.type in self._refusals:
             return refused(call, problem.type, problem.detail or problem.title)
-        return misconfigured(f"{detail} ({status} {problem.type} at {response.request.url.path})")
+        path = response.request.url.path
+        return misconfigured(call, f"{detail} ({status} {problem.type} at {path})")
 
 
 def _headers(call: Call[CommandT]) -> dict[str, str]:

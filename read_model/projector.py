@@ -12,7 +12,8 @@ from saga.state import SagaState
 def row_of(state: SagaState) -> SagaRow:
     """The row that shows a state."""
     headline = state.headline
-    failure = state.failure or next(iter(state.stuck.values()), None)
+    # What a person has to mend comes before what the saga is undone for.
+    failure = next(iter(state.stuck.values()), state.failure)
     return SagaRow(
         saga_id=state.saga_id,
         saga_type=state.saga_type,

@@ -3,8 +3,8 @@
 answered        the participant's domain event
 refused         it did nothing and never will: the saga compensates at once
 outage          nobody knows: retried with backoff, `Retry-After` obeyed
-misconfigured   our mistake and not the customer's: retried slowly, counted, logged as an error
-bug             an unexpected exception: retried slowly, counted, logged with its traceback
+misconfigured   our mistake and not the customer's: counted, logged; the saga is stuck, not undone
+bug             an unexpected exception: counted, logged with its traceback; stuck, not undone
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,9 +15,6 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from saga.envelope import Call, CommandT, Event, EventT
 from saga.events import FailureKind, StepFailed
 from saga.identity import later_epoch
-
-SLOW_RETRY = timedelta(seconds=60)
-"""The pause before an attempt that only a person's change can make succeed."""
 
 
 def answered(
@@ -47,22 +44,8 @@ def answered(
 
 
 def refused(call: Call[CommandT], problem_type: str, detail: str) -> ApplicationError:
-    """A documented refusal, not retried; the event that tells of it travels in the details."""
-    failed = StepFailed(
-        saga_id=call.saga_id,
-        name=call.name,
-        kind=FailureKind.REFUSED,
-        type=problem_type,
-        message=detail,
-    )
-    event = answered(call, failed, version=call.position + 1, occurred_at=datetime.now(UTC))
-    return ApplicationError(
-        detail,
-        event.model_dump(mode="json"),
-        type=problem_type,
-        non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,
-    )
+    """A documented refusal, not retried."""
+    return _failed(call, FailureKind.REFUSED, problem_type, detail)
 
 
 def outage(detail: str, *, retry_after: timedelta | None = None) -> ApplicationError:
@@ -70,19 +53,37 @@ def outage(detail: str, *, retry_after: timedelta | None = None) -> ApplicationE
     return ApplicationError(detail, type="Outage", next_retry_delay=retry_after)
 
 
-def misconfigured(detail: str) -> ApplicationError:
-    """The call itself is wrong (401, 403, 404, ...): retried until someone mends it."""
+def misconfigured(call: Call[CommandT], detail: str) -> ApplicationError:
+    """The call itself is wrong (401, 403, 404, ...); the saga is stuck until someone mends it."""
     _count("saga_misconfigurations", "Calls that a participant would not take from us")
     activity.logger.error("misconfigured: %s", detail)
-    return ApplicationError(detail, type="Misconfiguration", next_retry_delay=SLOW_RETRY)
+    return _failed(call, FailureKind.MISCONFIGURED, "Misconfiguration", detail)
 
 
-def bug(error: Exception) -> ApplicationError:
-    """An exception that nobody foresaw: retried until it is mended."""
+def bug(call: Call[CommandT], error: Exception) -> ApplicationError:
+    """An exception that nobody foresaw; the saga is stuck until it is mended."""
     _count("saga_bugs", "Unexpected exceptions in activities")
     activity.logger.error("a bug in an activity", exc_info=error)
-    detail = f"{type(error).__name__}: {error}"
-    return ApplicationError(detail, type="Bug", next_retry_delay=SLOW_RETRY)
+    return _failed(call, FailureKind.BUG, "Bug", f"{type(error).__name__}: {error}")
+
+
+def _failed(
+    call: Call[CommandT], kind: FailureKind, error_type: str, detail: str
+) -> ApplicationError:
+    """An error that the server does not retry; the event that tells of it is in its details."""
+    failed = StepFailed(
+        saga_id=call.saga_id, name=call.name, kind=kind, type=error_type, message=detail
+    )
+    event = answered(call, failed, version=call.position + 1, occurred_at=datetime.now(UTC))
+    return ApplicationError(
+        detail,
+        event.model_dump(mode="json"),
+        type=error_type,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN
+        if kind is FailureKind.REFUSED
+        else ApplicationErrorCategory.UNSPECIFIED,
+    )
 
 
 def _count(name: str, description: str) -> None:

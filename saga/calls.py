@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -17,6 +18,9 @@ from saga.messages import Command
 from saga.state import AnyEvent
 from saga.steps import AnyActivity, AnyStep, Policy
 
+FIRST_SLOW_PAUSE = timedelta(minutes=1)
+LONGEST_SLOW_PAUSE = timedelta(minutes=10)
+
 
 @dataclass(eq=False)
 class Entry:
@@ -26,16 +30,27 @@ class Entry:
     instance: str
     command: Command
     done: bool = False
+    slow_tries: int = 0
 
-    def call(self, direction: Direction) -> tuple[str, AnyActivity, Command, Policy]:
-        """What to call in that direction: its name and activity id, activity, command, policy."""
+    def name(self, direction: Direction) -> str:
+        """The instance of the step or of its undo; also the activity id."""
+        if direction is Direction.DO or self.step.undo is None:
+            return self.instance
+        return self.step.undo.name + self.instance.removeprefix(self.step.name)
+
+    def call(self, direction: Direction) -> tuple[AnyActivity, Command, Policy]:
+        """What to call in that direction: its activity, command and policy."""
         step, undo = self.step, self.step.undo
         if direction is Direction.DO:
-            return self.instance, step.action, self.command, step.action_policy
+            return step.action, self.command, step.action_policy
         if undo is None:
             raise ValueError(f"{step.name} has no undo")
-        name = undo.name + self.instance.removeprefix(step.name)
-        return name, undo.activity, undo.command(self.command), undo.policy
+        return undo.activity, undo.command(self.command), undo.policy
+
+    def slow_pause(self) -> timedelta:
+        """The pause before the next attempt that only a person's change can make succeed."""
+        self.slow_tries += 1
+        return min(FIRST_SLOW_PAUSE * self.slow_tries, LONGEST_SLOW_PAUSE)
 
 
 class Calls:
@@ -54,7 +69,8 @@ class Calls:
 
         A cancelled call is waited for until its activity has ended, so that no undo overtakes it.
         """
-        name, activity, command, policy = entry.call(direction)
+        name = entry.name(direction)
+        activity, command, policy = entry.call(direction)
         call = self._log.send(command, step=entry.instance, direction=direction, name=name)
         handle: ActivityHandle[AnyEvent] = workflow.start_activity_method(
             activity,

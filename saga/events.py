@@ -38,9 +38,15 @@ class FailureKind(StrEnum):
     """How a call failed; only a refusal says for certain that nothing was done."""
 
     REFUSED = "refused"
+    MISCONFIGURED = "misconfigured"
+    BUG = "bug"
     TIMED_OUT = "timed-out"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+HOLDS_UP = frozenset({FailureKind.MISCONFIGURED, FailureKind.BUG})
+"""What a person has to mend; until then the saga keeps its place and tries again slowly."""
 
 
 class RepairAction(StrEnum):
@@ -131,13 +137,13 @@ class CompensationStarted(SagaEvent):
 
 
 class SagaStuck(SagaEvent):
-    """A call that must succeed did not; a person decides."""
+    """A call that must succeed did not, or can't until someone mends it; a person decides."""
 
     failure: StepFailed
 
 
 class StepRepaired(SagaEvent):
-    """A person decided how a stuck saga goes on."""
+    """A stuck step goes on: a person decided how, or it succeeded when it was tried again."""
 
     name: str
     action: RepairAction

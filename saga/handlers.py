@@ -50,14 +50,9 @@ class SagaHandlers:
     @workflow.update
     async def repair(self, repair: Repair) -> Reply:
         """Let a stuck step go on as a person has decided."""
-        return await self._running[1].repair(repair, self._stuck_instance(repair))
+        return await self._running[1].repair(repair)
 
     @repair.validator
     def _can_be_repaired(self, repair: Repair) -> None:
-        self._stuck_instance(repair)
-
-    def _stuck_instance(self, repair: Repair) -> str:
-        instance = self._running[1].stuck_instance(repair.step)
-        if instance is None:
-            raise ApplicationError(f"{repair.step} is not stuck", type="NotStuck")
-        return instance
+        orchestrator = self._running[1]
+        orchestrator.repairs.waiting(repair, may_skip=orchestrator.may_skip)

@@ -23,7 +23,8 @@ class CallInterceptor(Interceptor):
 class _InboundCall(ActivityInboundInterceptor):
     @override
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        if not any(isinstance(argument, Call) for argument in input.args):
+        call = next((argument for argument in input.args if isinstance(argument, Call)), None)
+        if call is None:
             return await self.next.execute_activity(input)
         beating = asyncio.create_task(_heartbeat())
         try:
@@ -31,7 +32,7 @@ class _InboundCall(ActivityInboundInterceptor):
         except FailureError:
             raise
         except Exception as error:
-            raise bug(error) from error
+            raise bug(call, error) from error
         finally:
             beating.cancel()
 

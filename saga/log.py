@@ -68,11 +68,11 @@ class Log:
         self.on_change()
 
     def failed(self, call: Call[CommandT], error: ActivityError | None) -> AnyEvent:
-        """Take in that a call failed: a refusal brings its event, everything else is recorded."""
+        """Take in that a call failed: what the activity tells of it, or else it is recorded."""
         cause = error.cause if error else None
-        if (refusal := _refusal(cause)) is not None:
-            self.append(refusal)
-            return refusal
+        if (told := _told(cause)) is not None:
+            self.append(told)
+            return told
         kind, error_type = _told_apart(cause)
         failed = StepFailed(
             saga_id=self.saga_id,
@@ -180,8 +180,8 @@ def sent(call: Call[CommandT]) -> Event[JsonObject]:
     return saga_event(event, call, call.sent_at, step=call.step, direction=call.direction)
 
 
-def _refusal(cause: BaseException | None) -> AnyEvent | None:
-    """The event that a refusal carries in its details; see `saga.answers.refused`."""
+def _told(cause: BaseException | None) -> AnyEvent | None:
+    """The event that the error carries in its details; see `saga.answers`."""
     if not isinstance(cause, ApplicationError) or not cause.details:
         return None
     detail = cause.details[0]

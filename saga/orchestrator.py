@@ -21,6 +21,7 @@ from saga.calls import Calls, Entry, failure_of
 from saga.envelope import CommandT, EventT
 from saga.errors import SagaError
 from saga.events import (
+    HOLDS_UP,
     CancelRequested,
     Cause,
     CompensationStarted,
@@ -32,14 +33,14 @@ from saga.events import (
     SagaEvent,
     SagaPaused,
     SagaResumed,
-    SagaStuck,
     Status,
     StepFailed,
-    StepRepaired,
 )
 from saga.identity import Direction, step_instance
 from saga.log import Log
+from saga.repairs import Repairs
 from saga.start import Repair, Reply, Request
+from saga.state import AnyEvent
 from saga.steps import Step
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Orchestrator:
         self._interrupted: Cause | None = None
         self._unanswered: StepFailed | None = None
         self._paused = False
-        self._repairs: dict[str, Repair | None] = {}
+        self.repairs = Repairs(log)
         self._clock: asyncio.Task[None] | None = None
         self._resetting = asyncio.Lock()
 
@@ -93,23 +94,33 @@ class Orchestrator:
             raise ValueError(f"{step.name}: a pivot can't run beside other steps")
         # The undo is registered before the action runs: an action whose answer is lost is undone.
         self._entries.append(entry)
-        if step.pivot:
-            self._phase = Phase.PIVOTING
-        answer = await self._calls.make(entry, Direction.DO, interruptible=not step.pivot)
-        if failed := failure_of(answer):
-            if step.pivot:
-                self._phase = Phase.FORWARD
+        answer = await self._attempt(entry)
+        while (failed := failure_of(answer)) and failed.kind in HOLDS_UP:
+            await self.repairs.wait(
+                entry, Direction.DO, failed, until=lambda: self._interrupted_forward
+            )
+            await self._may_go_forward()
+            answer = await self._attempt(entry)
+        self.repairs.recovered(entry, Direction.DO)
+        if failed:
             if failed.kind is FailureKind.REFUSED:
                 self._entries.remove(entry)
-            self._go_on_or_unwind()
-            if failed.kind is not FailureKind.REFUSED:
+            else:
                 self._unanswered = failed
             raise SagaError.of(failed)
         entry.done = True
-        if step.pivot:
-            self._phase = Phase.COMMITTED
-        self._go_on_or_unwind()
         return cast(EventT, answer.data)
+
+    async def _attempt(self, entry: Entry) -> AnyEvent:
+        """Call an action before or at the pivot; the phase tells how it ended."""
+        if not entry.step.pivot:
+            answer = await self._calls.make(entry, Direction.DO, interruptible=True)
+        else:
+            self._phase = Phase.PIVOTING
+            answer = await self._calls.make(entry, Direction.DO)
+            self._phase = Phase.FORWARD if failure_of(answer) else Phase.COMMITTED
+        self._go_on_or_unwind()
+        return answer
 
     async def parallel(self, *members: Awaitable[T]) -> list[T]:
         """Run steps at once; see `Saga.parallel`."""
@@ -178,7 +189,8 @@ class Orchestrator:
         await self._interrupt(Cause.CANCELLED, requested)
         if self._in(Phase.COMMITTED):
             return self._too_late()
-        return self._reply(accepted=True, message="the saga is being undone")
+        when = " when it is resumed" if self._paused else ""
+        return self._reply(accepted=True, message=f"the saga is undone{when}")
 
     def _too_late(self) -> Reply:
         if self._log.state.status is Status.COMPENSATED:
@@ -206,28 +218,41 @@ class Orchestrator:
         A story that caught the error of an action which may have happened doesn't go on either,
         nor does a part of it that was left running when the rest had failed.
         """
-        ended = self._interrupted is not None or self._unanswered is not None
-        if self._in(Phase.COMPENSATING) or (ended and self._in(Phase.FORWARD)):
+        if self._interrupted_forward or self._in(Phase.COMPENSATING):
             raise Interrupted
 
+    @property
+    def _interrupted_forward(self) -> bool:
+        ended = self._interrupted is not None or self._unanswered is not None
+        return ended and self._in(Phase.FORWARD)
+
     async def _watch_deadline(self, left: timedelta) -> None:
-        """Interrupt when the time is up; a pause stops the clock and the pivot ends it."""
-        while self._in(Phase.FORWARD):
-            await workflow.wait_condition(lambda: not self._paused or not self._in(Phase.FORWARD))
+        """Interrupt when the time is up; it stands still while the saga is held or pivots."""
+        while True:
+            await workflow.wait_condition(lambda: self._ticking or self._decided)
+            if self._decided:
+                return
             since = workflow.now()
             try:
                 await workflow.wait_condition(
-                    lambda: self._paused or not self._in(Phase.FORWARD),
-                    timeout=max(left, timedelta()),
-                    timeout_summary="deadline",
+                    lambda: not self._ticking, timeout=left, timeout_summary="deadline"
                 )
             except TimeoutError:
                 break
-            left -= workflow.now() - since
-        if self._in(Phase.FORWARD) and self._deadline is not None:
+            left = max(left - (workflow.now() - since), timedelta())
+        if self._deadline is not None:
             seconds = self._deadline.total_seconds()
             passed = DeadlinePassed(saga_id=self.saga_id, seconds=seconds)
             await self._interrupt(Cause.DEADLINE, passed)
+
+    @property
+    def _ticking(self) -> bool:
+        held = self._paused or bool(self._log.state.stuck)
+        return self._in(Phase.FORWARD) and not held
+
+    @property
+    def _decided(self) -> bool:
+        return self._in(Phase.COMMITTED) or self._in(Phase.COMPENSATING)
 
     # What holds a saga.
 
@@ -242,6 +267,8 @@ class Orchestrator:
 
     async def resume(self, request: Request) -> Reply:
         """Go on after a pause."""
+        if self._log.state.status.final:
+            return self._reply(accepted=False, message="too late: the saga has ended")
         if self._paused:
             self._log.record(
                 SagaResumed(saga_id=self.saga_id, by=request.by, reason=request.reason)
@@ -249,18 +276,15 @@ class Orchestrator:
             self._paused = False
         return self._reply(accepted=True, message="the saga goes on")
 
-    def stuck_instance(self, name: str) -> str | None:
-        """The step instance that waits for a person, by its own or its undo's name."""
-        for instance, failure in self._log.state.stuck.items():
-            if name in (instance, failure.step) and self._repairs.get(instance) is None:
-                return instance
-        return None
-
-    async def repair(self, repair: Repair, instance: str) -> Reply:
+    async def repair(self, repair: Repair) -> Reply:
         """Let a stuck step go on as a person has decided."""
-        self._repairs[instance] = repair
-        await workflow.wait_condition(lambda: instance not in self._log.state.stuck)
+        await self.repairs.repair(repair, may_skip=self.may_skip)
         return self._reply(accepted=True, message=f"{repair.step}: {repair.action}")
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether a stuck step can be left out: before the pivot what follows builds on it."""
+        return not self._in(Phase.FORWARD)
 
     # How calls are made.
 
@@ -302,26 +326,7 @@ class Orchestrator:
             answer = await self._calls.make(entry, direction)
             failed = failure_of(answer)
             if failed is None:
+                self.repairs.recovered(entry, direction)
                 return answer.data
-            repair = await self._wait_for_repair(entry, direction, failed)
-            if repair.action is RepairAction.SKIP:
+            if await self.repairs.wait(entry, direction, failed) is RepairAction.SKIP:
                 return None
-
-    async def _wait_for_repair(
-        self, entry: Entry, direction: Direction, failed: StepFailed
-    ) -> Repair:
-        instance = entry.instance
-        self._repairs[instance] = None
-        stuck = SagaStuck(saga_id=self.saga_id, failure=failed)
-        self._log.record(stuck, step=instance, direction=direction)
-        await workflow.wait_condition(lambda: self._repairs[instance] is not None)
-        repair = cast(Repair, self._repairs[instance])
-        repaired = StepRepaired(
-            saga_id=self.saga_id,
-            name=failed.name,
-            action=repair.action,
-            by=repair.by,
-            reason=repair.reason,
-        )
-        self._log.record(repaired, step=instance, direction=direction)
-        return repair

@@ -176,7 +176,11 @@ def _failure(failed: StepFailed) -> Failure:
 
 def _compensating(_: SagaState, event: AnyEvent) -> Change:
     started = data_of(event, CompensationStarted)
-    return {"cause": started.cause, "failure": started.failure and _failure(started.failure)}
+    return {
+        "cause": started.cause,
+        "failure": started.failure and _failure(started.failure),
+        "stuck": {},
+    }
 
 
 def _stuck(state: SagaState, event: AnyEvent) -> Change:

@@ -121,6 +121,8 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
             workflow.metric_meter().create_counter(
                 "saga_status_changes", "Sagas that came to a status; `stuck` needs a person"
             ).add(1, {"saga_type": state.saga_type, "status": state.status})
+            if state.status is Status.STUCK:
+                workflow.logger.error("stuck: %s", next(iter(state.stuck.values())))
         lines = [f"**{state.status}**" + (f" ({state.cause})" if state.cause else "")]
         lines += [f"- {step}: {status}" for step, status in state.steps.items()]
         waits = [name for name, pump in self._pumps.items() if pump.behind]

@@ -15,7 +15,17 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import events as told
 from contracts.money import Money
-from saga import Batch, Call, Direction, DomainEvent, Event, answered, outage, refused
+from saga import (
+    Batch,
+    Call,
+    Direction,
+    DomainEvent,
+    Event,
+    answered,
+    misconfigured,
+    outage,
+    refused,
+)
 from workflows.order import OrderSaga
 
 Act = Callable[[int], Awaitable[None] | None]
@@ -89,11 +99,15 @@ class FakeParticipants:
 
         (self._after if after_effect else self._before)[name] = act
 
+    def misunderstand(self, name: str) -> None:
+        """Take no call of that name: 401, 403, 404 and their like."""
+        self._before[name] = _raises(name, misconfigured)
+
     def have_a_bug(self, name: str, *, attempts: int = 1) -> None:
         """Raise what nobody foresaw at the first attempts."""
 
-        def act(attempt: int) -> None:
-            if attempt <= attempts:
+        def act(_attempt: int) -> None:
+            if self.calls.count(name) <= attempts:
                 raise KeyError("nobody foresaw this")
 
         self._before[name] = act
@@ -193,17 +207,23 @@ async def _act(act: Act | None, attempt: int, call: Call[Any]) -> None:
         done = act(attempt)
         if done is not None:
             await done
-    except _Refuse as refusal:
-        raise refused(call, f"urn:problem:{refusal}", f"{refusal} refused") from None
+    except _Answer as answer:
+        raise answer.error(call) from None
 
 
-class _Refuse(Exception):
-    pass
+class _Answer(Exception):
+    def __init__(self, error: Callable[[Call[Any]], ApplicationError]) -> None:
+        self.error = error
 
 
-def _raises(name: str) -> Act:
+def _raises(name: str, kind: Callable[..., ApplicationError] = refused) -> Act:
+    def error(call: Call[Any]) -> ApplicationError:
+        if kind is refused:
+            return refused(call, f"urn:problem:{name}", f"{name} refused")
+        return kind(call, f"{name} misunderstood")
+
     def act(_attempt: int) -> None:
-        raise _Refuse(name)
+        raise _Answer(error)
 
     return act
 

@@ -16,7 +16,9 @@ from workflows.order import OrderSaga
 ROOT = Path(__file__).parent.parent
 
 FLOORS = (
-    ("worker", "starter", "demo"),
+    ("benchmarks",),
+    ("demo",),
+    ("worker", "starter"),
     ("cli",),
     ("workflows",),
     ("activities",),

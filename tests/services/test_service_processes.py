@@ -104,7 +104,8 @@ async def test_all_four_in_one_process(start: Start, tmp_path: Path) -> None:
 
 async def test_unusable_database(start: Start) -> None:
     url = "postgresql://someone:secret@127.0.0.1:1/x"
-    code, line = await one_line_of(await start("services.payment", "--database-url", url))
+    options = ("services.payment", "--port", str(free_port()), "--database-url", url)
+    code, line = await one_line_of(await start(*options))
     assert code == 3
     assert line.startswith("cannot open postgresql")
     assert "secret" not in line

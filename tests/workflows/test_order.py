@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import CancelledError
 
-from saga import Cause, Repair, RepairAction, Status, StepStatus
+from saga import Cause, Repair, RepairAction, SagaState, Status, StepStatus
 from tests.orders import CUSTOMER, Order
 from workflows.order import OrderSaga
 
@@ -58,13 +58,62 @@ async def test_an_outage_of_hours_is_outlasted(order: Order, step: str) -> None:
     assert await order.env.get_current_time() - started >= attempts * HOUR
 
 
-async def test_a_bug_in_an_activity_is_retried_slowly_and_refunds_nobody(order: Order) -> None:
-    order.participants.have_a_bug("charge-payment", attempts=2)
+async def stuck(order: Order) -> SagaState:
+    while (state := await order.state()).status is not Status.STUCK:
+        await order.env.sleep(0.05)
+    return state
+
+
+@pytest.mark.parametrize("step", FORWARD)
+async def test_a_bug_is_tried_again_slowly_and_refunds_nobody(order: Order, step: str) -> None:
+    order.participants.have_a_bug(step, attempts=3)
     started = await order.env.get_current_time()
-    outcome = await (await order.place()).result()
+    outcome = await (await order.place(deadline=timedelta(minutes=2))).result()
     assert outcome.status is Status.COMPLETED
-    assert await order.env.get_current_time() - started >= timedelta(minutes=2)
+    assert await order.env.get_current_time() - started >= timedelta(minutes=1 + 2 + 3)
     assert order.ledger == FORWARD
+
+
+@pytest.mark.parametrize("step", FORWARD)
+async def test_a_misconfiguration_is_stuck_past_the_deadline_and_undoes_nothing(
+    order: Order, step: str
+) -> None:
+    order.participants.misunderstand(step)
+    handle = await order.place(deadline=timedelta(minutes=2))
+    state = await stuck(order)
+    assert state.stuck[step].type == "Misconfiguration"
+    await order.env.sleep(timedelta(minutes=5))
+    assert (await order.state()).status is Status.STUCK
+    assert not set(UNDOS) & set(order.participants.calls)
+    order.participants.recover(step)
+    await order.sagas.repair(order.saga_id, _repair(step, RepairAction.RETRY))
+    assert (await handle.result()).status is Status.COMPLETED
+    assert (await order.state()).stuck == {}
+    assert order.ledger == FORWARD
+
+
+@pytest.mark.parametrize("step", FORWARD[:-1])
+async def test_a_misconfigured_step_can_be_cancelled_and_not_skipped(
+    order: Order, step: str
+) -> None:
+    order.participants.misunderstand(step)
+    handle = await order.place()
+    await stuck(order)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await order.sagas.repair(order.saga_id, _repair(step, RepairAction.SKIP))
+    assert "cancel the saga instead" in str(refused.value.cause)
+    assert (await order.cancel()).accepted
+    outcome = await handle.result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.CANCELLED)
+    assert order.participants.standing == []
+    assert order.read_database.batches[-1].state == await order.state()
+
+
+async def test_a_misconfigured_undo_is_tried_again_by_itself(order: Order) -> None:
+    order.participants.refuse(PIVOT)
+    order.participants.have_a_bug("refund-payment", attempts=2)
+    assert (await (await order.place()).result()).status is Status.COMPENSATED
+    assert order.ledger == done_and_undone(until=PIVOT)
 
 
 @pytest.mark.parametrize("step", FORWARD[:-1])
@@ -232,8 +281,7 @@ async def test_an_undo_that_gave_up_is_stuck_until_repaired(order: Order) -> Non
     order.participants.refuse(PIVOT)
     order.participants.give_up("refund-payment")
     handle = await order.place()
-    while (state := await order.state()).status is not Status.STUCK:
-        await order.env.sleep(0.05)
+    state = await stuck(order)
     assert list(state.stuck) == ["charge-payment"]
     assert state.current_step == "refund-payment"
     assert "cancel-order" not in order.participants.calls
@@ -252,8 +300,7 @@ async def test_a_refused_undo_is_stuck_and_can_be_skipped(order: Order) -> None:
     order.participants.refuse(PIVOT)
     order.participants.refuse("refund-payment")
     handle = await order.place()
-    while (await order.state()).status is not Status.STUCK:
-        await order.env.sleep(0.05)
+    await stuck(order)
     await order.sagas.repair(order.saga_id, _repair("refund-payment", RepairAction.SKIP))
     outcome = await handle.result()
     assert outcome.status is Status.COMPENSATED
@@ -264,8 +311,7 @@ async def test_a_refused_undo_is_stuck_and_can_be_skipped(order: Order) -> None:
 async def test_a_refusal_after_the_pivot_is_stuck_and_never_lost(order: Order) -> None:
     order.participants.refuse("confirm-order")
     handle = await order.place()
-    while (state := await order.state()).status is not Status.STUCK:
-        await order.env.sleep(0.05)
+    state = await stuck(order)
     assert list(state.stuck) == ["confirm-order"]
     assert order.ledger == FORWARD[:-1]
     order.participants.recover("confirm-order")

@@ -146,6 +146,22 @@ async def test_a_story_that_hides_an_unanswered_call_compensates_all_the_same(
     assert order.ledger == ["charge-payment", "refund-payment"]
 
 
+async def test_the_deadline_goes_on_after_a_pivot_that_was_refused(
+    order: Order, place: Place
+) -> None:
+    async def waiting(_: OrderSaga, saga: Saga, placed: PlaceOrder) -> None:
+        await saga.step(create_order, CreateOrder.of(placed))
+        try:
+            await saga.step(create_shipment, CreateShipment.of(placed))
+        except StepRefused:
+            await saga.sleep(timedelta(days=30))
+
+    order.participants.refuse("create-shipment")
+    outcome = await (await place(waiting)).result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.DEADLINE)
+    assert order.ledger == ["create-order", "cancel-order"]
+
+
 async def test_a_cancel_ends_a_sleep(order: Order, place: Place) -> None:
     async def sleepy(_: OrderSaga, saga: Saga, placed: PlaceOrder) -> None:
         await saga.step(create_order, CreateOrder.of(placed))

@@ -1,0 +1,45 @@
+"""Many customers at once want the last pieces.
+
+SAGA_TEST_ORDERS    how many orders, 100 by default; a quarter of them is served
+"""
+
+import asyncio
+import os
+from collections import Counter
+
+import pytest
+
+from saga import Status
+from tests.integration.checks import ALL_THERE
+from tests.integration.stage import Stage, an_order
+
+pytestmark = pytest.mark.slow
+
+ORDERS = int(os.environ.get("SAGA_TEST_ORDERS", "100"))
+PIECES = ORDERS // 4
+
+
+@pytest.mark.parametrize("long_stage", ["sqlite"], indirect=True)
+async def test_the_last_pieces_are_sold_once(stage: Stage) -> None:
+    sku = await stage.shops.stock(PIECES)
+    orders = [an_order(sku, quantity=1, price=100 + number) for number in range(ORDERS)]
+
+    outcomes = await asyncio.gather(*(stage.end(order) for order in orders))
+
+    sold = {it.saga_id for it in outcomes if it.status is Status.COMPLETED}
+    won = [order for order in orders if f"order-{order.order_id}" in sold]
+    lost = [order for order in orders if order not in won]
+    assert len(won) == PIECES
+    books = stage.shops.books
+    assert books.reserved(sku) == PIECES
+    for order in won:
+        assert books.of(order.order_id) == ALL_THERE
+    for order in lost:
+        assert books.of(order.order_id) == {"order": "cancelled", "payment": "refunded"}
+    everyone = [order.order_id for order in orders]
+    assert books.taken(everyone) == sum(order.total.minor for order in won)
+    rows = [await stage.row(order) for order in orders]
+    assert Counter(row.status for row in rows if row) == {
+        Status.COMPLETED: PIECES,
+        Status.COMPENSATED: ORDERS - PIECES,
+    }
