@@ -189,8 +189,8 @@ class Orchestrator:
         await self._interrupt(Cause.CANCELLED, requested)
         if self._in(Phase.COMMITTED):
             return self._too_late()
-        when = " when it is resumed" if self._paused else ""
-        return self._reply(accepted=True, message=f"the saga is undone{when}")
+        held = "will be undone when it is resumed" if self._paused else "is being undone"
+        return self._reply(accepted=True, message=f"the saga {held}")
 
     def _too_late(self) -> Reply:
         if self._log.state.status is Status.COMPENSATED:

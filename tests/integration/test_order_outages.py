@@ -3,10 +3,10 @@
 import pytest
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetActivityRequest, UpdateActivityOptionsRequest
+from temporalio.api.workflowservice.v1 import UpdateActivityOptionsRequest
 
 from contracts.commands import PlaceOrder
-from saga import Cause, Status
+from saga import Cause, Repair, RepairAction, SagaState, Status
 from tests.integration.checks import STEPS, check_completed, check_undone
 from tests.integration.processes import eventually
 from tests.integration.stage import Handle, Stage, an_order
@@ -36,17 +36,13 @@ async def misconfigured(stage: Stage, order: PlaceOrder, status: int) -> Handle:
     await stage.shops.fault("charge-payment", outage_seconds=3600, status=status)
     handle = await stage.place(order)
 
-    async def why() -> tuple[str, str] | None:
-        pending = await stage.pending(handle, "charge-payment")
-        if pending is None or not pending.HasField("last_failure"):
-            return None
-        failure = pending.last_failure
-        return failure.application_failure_info.type, failure.message
+    async def stuck() -> SagaState | None:
+        state = await stage.state(handle)
+        return state if state.status is Status.STUCK else None
 
-    kind, message = await eventually(why)
-    assert kind == "Misconfiguration"
-    assert str(status) in message
-    assert (await stage.state(handle)).status is Status.RUNNING
+    failure = (await eventually(stuck)).stuck["charge-payment"]
+    assert failure.type == "Misconfiguration"
+    assert str(status) in failure.message
     assert stage.shops.books.of(order.order_id) == {"order": "pending"}
     return handle
 
@@ -55,13 +51,8 @@ async def test_a_misconfiguration_waits_for_whoever_mends_it(stage: Stage) -> No
     order = an_order(await stage.shops.stock(10))
     handle = await misconfigured(stage, order, 401)
     await stage.shops.heal()
-    await stage.client.workflow_service.reset_activity(
-        ResetActivityRequest(
-            namespace=stage.client.namespace,
-            execution=WorkflowExecution(workflow_id=handle.id),
-            id="charge-payment",
-        )
-    )
+    repair = Repair(by="ops", reason="mended", step="charge-payment", action=RepairAction.RETRY)
+    assert (await stage.sagas.repair(handle.id, repair)).accepted
     await stage.closed(handle)
     await check_completed(stage, order)
 

@@ -1,4 +1,3 @@
-import shutil
 import socket
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from temporalio.testing import WorkflowEnvironment
 from runtime.connection import connect, temporal_configured
 from runtime.errors import ServerUnreachable, SettingsError
 from runtime.settings import Settings
+from tests.binaries import DEV_SERVER
 
 
 @pytest.mark.asyncio
@@ -75,9 +75,7 @@ async def test_a_wrong_configuration_is_one_line(
 async def test_a_namespace_that_is_not_there(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=shutil.which("temporal")
-    ) as server:
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=DEV_SERVER) as server:
         address = server.client.service_client.config.target_host
         monkeypatch.setenv("TEMPORAL_ADDRESS", address)
         assert (await connect(settings)).namespace == "default"

@@ -1,7 +1,6 @@
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from runtime.participants import all_answer, participant_services
 from runtime.processes import EmbeddedProcess, Port, Ports
 from runtime.record import Record, RecordedProcess, read_record
 from runtime.settings import Settings
+from tests.binaries import DEV_SERVER
 
 Standin = Callable[..., EmbeddedProcess]
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -297,7 +297,7 @@ async def test_a_server_already_running_is_used_and_left_alone(
     ended = RecordedProcess(pid=1, created=1.0, ports={"grpc": 1, "ui": 2}, argv=[])
     Record(processes={"temporal": ended}).save(settings.saga_home)
     async with await WorkflowEnvironment.start_local(
-        port=port, dev_server_existing_path=shutil.which("temporal")
+        port=port, dev_server_existing_path=DEV_SERVER
     ) as server:
         async with Embedded(settings, [temporal_server(settings)]) as embedded:
             assert embedded.temporal_address == f"localhost:{port}"

@@ -1,5 +1,4 @@
 import asyncio
-import shutil
 
 import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -8,6 +7,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES, register_search_attributes
+from tests.binaries import DEV_SERVER, TEST_SERVER
 
 
 async def _attributes(client: Client) -> set[str]:
@@ -17,9 +17,7 @@ async def _attributes(client: Client) -> set[str]:
 
 @pytest.mark.asyncio
 async def test_dev_server_concurrently_and_again() -> None:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=shutil.which("temporal")
-    ) as server:
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=DEV_SERVER) as server:
         told = await asyncio.gather(*(register_search_attributes(server.client) for _ in range(4)))
         again = await register_search_attributes(server.client)
 
@@ -29,7 +27,7 @@ async def test_dev_server_concurrently_and_again() -> None:
 
 @pytest.mark.asyncio
 async def test_time_skipping_server_twice() -> None:
-    path = shutil.which("temporal-test-server")
+    path = TEST_SERVER
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=path
     ) as server:

@@ -1,19 +1,33 @@
 """Servers for the workflow tests, and orders about to be placed on them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
+from activities.projection import projection
 from runtime.search_attributes import register_search_attributes
 from saga import SagaPlugin
 from tests.binaries import DEV_SERVER, TEST_SERVER
 from tests.orders import Order, working
 
 
+@pytest.fixture(scope="session")
+def long_gathering() -> Iterator[None]:
+    """Let no gathering timer fire in the moment in which the saga cancels it.
+
+    The time-skipping server, unlike a real one, then takes no more of the workflow's tasks.
+    """
+    interval = projection.interval
+    object.__setattr__(projection, "interval", timedelta(hours=1))
+    yield
+    object.__setattr__(projection, "interval", interval)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping(long_gathering: None) -> AsyncIterator[WorkflowEnvironment]:
     """A server on which hours pass in milliseconds."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=TEST_SERVER, plugins=[SagaPlugin()]
