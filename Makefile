@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench-order histories clean
+.PHONY: help setup demo test test-slow chaos check bench-order histories clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,13 @@ demo: $(STAMP) ## run the order saga end to end on this machine
 	@$(BIN)/python -m demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not slow'
+
+test-slow: $(STAMP) ## run the tests of the demo and of the benchmarks
+	@$(BIN)/python -m pytest -m slow
+
+chaos: $(STAMP) ## kill workers, services and server for a while longer
+	@SAGA_CHAOS_ROUNDS=24 $(BIN)/python -m pytest tests/chaos
 
 check: $(STAMP) ## format, lint, types, and the container files
 	@$(BIN)/ruff format --quiet --check .

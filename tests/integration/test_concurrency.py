@@ -13,8 +13,6 @@ from saga import Status
 from tests.integration.checks import ALL_THERE
 from tests.integration.stage import Stage, an_order
 
-pytestmark = pytest.mark.slow
-
 ORDERS = int(os.environ.get("SAGA_TEST_ORDERS", "100"))
 PIECES = ORDERS // 4
 

@@ -6,7 +6,6 @@ import socket
 import time
 
 import httpx
-import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from saga import Status
@@ -14,8 +13,6 @@ from tests.integration.house import House, options_of
 from tests.integration.processes import eventually, free_ports
 from tests.integration.shops import Shops
 from tests.integration.stage import an_order
-
-pytestmark = pytest.mark.slow
 
 READY_WITHIN = 6.0
 """Seconds from the command to the first order, everything embedded."""
