@@ -1,6 +1,6 @@
 """Many customers at once want the last pieces.
 
-SAGA_TEST_ORDERS    how many orders, 100 by default; a quarter of them is served
+SAGA_TEST_ORDERS    how many orders, 200 by default; a quarter of them is served
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from saga import Status
 from tests.integration.checks import ALL_THERE
 from tests.integration.stage import Stage, an_order
 
-ORDERS = int(os.environ.get("SAGA_TEST_ORDERS", "100"))
+ORDERS = int(os.environ.get("SAGA_TEST_ORDERS", "200"))
 PIECES = ORDERS // 4
 
 
