@@ -6,6 +6,7 @@ from temporalio import activity
 
 from brokers.publisher import Publisher
 from contracts.integration import integration_events
+from contracts.sagas import PUBLICATION
 from saga import Batch, Sink
 
 
@@ -22,7 +23,7 @@ class PublicationActivities:
 
 
 publication = Sink(
-    name="publication",
+    name=PUBLICATION,
     activity=PublicationActivities.publish_events,
     interval=None,
     optional=True,

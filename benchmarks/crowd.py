@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from cli.order_saga import OrderSaga
 from contracts.commands import Line, PlaceOrder
+from contracts.sagas import ORDER
 from runtime.connection import connect
 from runtime.settings import Settings
 from saga import SagaInput, SagaOutcome, Sagas, Status
@@ -60,7 +60,7 @@ class Crowd:
             card_token="tok_visa",  # noqa: S106 - the reference payment service's
             ship_to="1 Main Street, Springfield",
         )
-        started = await self.sagas.start(OrderSaga, SagaInput(command=order))
+        started = await self.sagas.start(ORDER, SagaInput(command=order))
         handle = self.client.get_workflow_handle(started.saga_id, result_type=SagaOutcome)
         try:
             async with asyncio.timeout(ORDER_TIMEOUT):

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from cli.order_saga import OrderSaga
 from cli.problems import NoAnswer
+from contracts.sagas import ORDER
 from read_model.database import open_database
 from read_model.queries import ReadModel
 from read_model.views import OrderView
@@ -18,7 +18,7 @@ AnswerT = TypeVar("AnswerT")
 
 async def read_order(settings: Settings, order_id: str) -> OrderView | None:
     """One order; raises ServerUnreachable, SettingsError or NoAnswer."""
-    row = await _ask(settings, lambda model: model.saga(OrderSaga.saga_type, order_id))
+    row = await _ask(settings, lambda model: model.saga(ORDER.name, order_id))
     return None if row is None else OrderView.of(row)
 
 
@@ -29,7 +29,7 @@ async def read_orders(
     rows = await _ask(
         settings,
         lambda model: model.sagas(
-            saga_type=OrderSaga.saga_type, customer_id=customer_id, status=status, limit=limit
+            saga_type=ORDER.name, customer_id=customer_id, status=status, limit=limit
         ),
     )
     return [OrderView.of(row) for row in rows or ()]

@@ -17,9 +17,9 @@ from temporalio.client import (
 from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.order_saga import PUBLICATION, OrderSaga
 from cli.problems import DifferentOrder, NoAnswer
 from contracts.commands import PlaceOrder
+from contracts.sagas import ORDER, PUBLICATION
 from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
 from runtime.search_attributes import SagaStatus
@@ -71,7 +71,7 @@ class OrderSagas:
         )
         with self._answering():
             try:
-                return (await self._sagas.start(OrderSaga, start)).new
+                return (await self._sagas.start(ORDER, start)).new
             except DifferentCommand:
                 raise DifferentOrder(order.order_id) from None
 
@@ -138,7 +138,7 @@ class OrderSagas:
 
 def saga_of(order_id: str) -> str:
     """The id of an order's saga."""
-    return saga_id(OrderSaga.saga_type, order_id)
+    return saga_id(ORDER.name, order_id)
 
 
 def web_ui(settings: Settings, order_id: str) -> str | None:

@@ -15,7 +15,7 @@ from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
 from saga.pump import Batch, Sink
-from saga.start import Repair, Reply, Request, SagaInput, SagaOutcome
+from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import Failure, SagaState, StepStatus, fold
 from saga.steps import Policy, Step, Undo
 from saga.workflow import SagaWorkflow
@@ -42,6 +42,7 @@ __all__ = [
     "SagaCommand",
     "SagaError",
     "SagaInput",
+    "SagaKind",
     "SagaOutcome",
     "SagaPlugin",
     "SagaState",

@@ -13,9 +13,8 @@ from saga.events import Status
 from saga.handlers import SagaHandlers
 from saga.identity import saga_id
 from saga.messages import Headline, SagaCommand, SagaCommandT
-from saga.start import Repair, Reply, Request, SagaInput, SagaOutcome
+from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
-from saga.workflow import SagaWorkflow
 
 DIGEST = "digest"
 """The memo field with the digest of the command that started the saga."""
@@ -47,26 +46,24 @@ class Sagas:
         self._client = client
         self._task_queue = task_queue
 
-    async def start(
-        self, workflow: type[SagaWorkflow[SagaCommandT]], start: SagaInput[SagaCommandT]
-    ) -> Started:
+    async def start(self, kind: SagaKind[SagaCommandT], start: SagaInput[SagaCommandT]) -> Started:
         """Start a saga; the same command under the same business id starts nothing new.
 
         Raises:
             DifferentCommand: another command has that business id.
         """
         headline = start.command.headline()
-        workflow_id = saga_id(workflow.saga_type, headline.business_id)
+        workflow_id = saga_id(kind.name, headline.business_id)
         fingerprint = digest(start.command)
         try:
             await self._client.start_workflow(
-                workflow.run,
+                kind.workflow,
                 start,
                 id=workflow_id,
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 memo={DIGEST: fingerprint},
-                search_attributes=_search_attributes(workflow.saga_type, headline),
+                search_attributes=_search_attributes(kind.name, headline),
                 static_summary=start.command.summary(),
             )
         except WorkflowAlreadyStartedError:

@@ -94,15 +94,8 @@ class Orchestrator:
             raise ValueError(f"{step.name}: a pivot can't run beside other steps")
         # The undo is registered before the action runs: an action whose answer is lost is undone.
         self._entries.append(entry)
-        answer = await self._attempt(entry)
-        while (failed := failure_of(answer)) and failed.kind in HOLDS_UP:
-            await self.repairs.wait(
-                entry, Direction.DO, failed, until=lambda: self._interrupted_forward
-            )
-            await self._may_go_forward()
-            answer = await self._attempt(entry)
-        self.repairs.recovered(entry, Direction.DO)
-        if failed:
+        answer = await self._settle(entry, self._may_go_forward)
+        if failed := failure_of(answer):
             if failed.kind is FailureKind.REFUSED:
                 self._entries.remove(entry)
             else:
@@ -110,6 +103,18 @@ class Orchestrator:
             raise SagaError.of(failed)
         entry.done = True
         return cast(EventT, answer.data)
+
+    async def _settle(self, entry: Entry, gate: Callable[[], Awaitable[None]]) -> AnyEvent:
+        """Call an action until its participant has told; what we do wrong is not its answer."""
+        answer = await self._attempt(entry)
+        while (failed := failure_of(answer)) and failed.kind in HOLDS_UP:
+            await self.repairs.wait(
+                entry, Direction.DO, failed, until=lambda: self._interrupted_forward
+            )
+            await gate()
+            answer = await self._attempt(entry)
+        self.repairs.recovered(entry, Direction.DO)
+        return answer
 
     async def _attempt(self, entry: Entry) -> AnyEvent:
         """Call an action before or at the pivot; the phase tells how it ended."""
@@ -291,10 +296,13 @@ class Orchestrator:
     def _in(self, phase: Phase) -> bool:
         return self._phase is phase
 
-    async def _may_go_forward(self) -> None:
+    async def _unheld(self) -> None:
         # A condition is looked at when all that the task brings has been taken in, cancels too.
         await workflow.wait_condition(lambda: self._interrupted is not None or not self._paused)
         self._go_on_or_unwind()
+
+    async def _may_go_forward(self) -> None:
+        await self._unheld()
         await self.notice_reset()
         self._go_on_or_unwind()
         if self._clock is None and self._deadline is not None:
@@ -312,8 +320,7 @@ class Orchestrator:
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break
-                answer = await self._calls.make(entry, Direction.DO, interruptible=True)
-                self._go_on_or_unwind()
+                answer = await self._settle(entry, self._unheld)
                 if failed := failure_of(answer):
                     raise SagaError.of(failed)
             return True

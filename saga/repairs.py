@@ -31,7 +31,12 @@ class Repairs:
             ApplicationError: nothing of that name waits, or it can't be repaired so.
         """
         for instance, failure in self._log.state.stuck.items():
-            if repair.step in (instance, failure.step) and self._decided.get(instance) is None:
+            if repair.step in (instance, failure.step):
+                if instance not in self._decided:
+                    raise ApplicationError(
+                        f"{repair.step} is being tried again just now; look again in a moment",
+                        type="NotWaiting",
+                    )
                 if repair.action is RepairAction.SKIP and not may_skip:
                     raise ApplicationError(
                         f"{repair.step} can't be skipped: what follows builds on it;"

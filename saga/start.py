@@ -1,5 +1,6 @@
 """What goes into a saga's workflow and what comes out of it."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic
 
@@ -10,6 +11,15 @@ from saga.messages import SagaCommandT
 from saga.state import Failure, StepStatus
 
 DEADLINE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class SagaKind(Generic[SagaCommandT]):
+    """A type of sagas: what starts one, and the workflow type that carries it out."""
+
+    name: str
+    """The beginning of its sagas' ids."""
+    workflow: str
 
 
 class SagaInput(BaseModel, Generic[SagaCommandT]):

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from temporalio import workflow
 
@@ -14,7 +14,7 @@ from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
 from saga.port import Saga
 from saga.pump import Pump, Sink
-from saga.start import Reply, Request, SagaInput, SagaOutcome
+from saga.start import Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
 from saga.steps import AnyStep
 
@@ -26,7 +26,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
     wants both on the class itself.
     """
 
-    saga_type: ClassVar[str]
+    kind: ClassVar[SagaKind[Any]]
     steps: ClassVar[tuple[AnyStep, ...]]
     sinks: ClassVar[tuple[Sink, ...]] = ()
 
@@ -49,7 +49,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
 
         A saga cancelled by Temporal's own means is compensated and then closes as Canceled.
         """
-        log = self._log = Log(self.saga_type, start)
+        log = self._log = Log(self.kind.name, start)
         self._orchestrator = Orchestrator(log, start.deadline)
         log.on_change = self._show
         self._introduce()

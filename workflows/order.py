@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStock,
         ReserveStock,
     )
+    from contracts.sagas import ORDER
     from saga import Saga, SagaInput, SagaOutcome, SagaWorkflow, Step, Undo
 
 create_order = Step(
@@ -43,11 +44,11 @@ create_shipment = Step(
 confirm_order = Step(action=OrderActivities.confirm_order)
 
 
-@workflow.defn
+@workflow.defn(name=ORDER.workflow)
 class OrderSaga(SagaWorkflow[PlaceOrder]):
     """Four services that share no database, kept consistent."""
 
-    saga_type = "order"
+    kind = ORDER
     steps = (create_order, charge_payment, reserve_stock, create_shipment, confirm_order)
     sinks = (projection, publication)
 

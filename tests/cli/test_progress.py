@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from temporalio import workflow
 
-from activities.publication import publication
-from cli import order_saga
 from cli.progress import Progress, lines, outcome
+from contracts.sagas import ORDER, PUBLICATION
 from saga import Cause, Failure, SagaState, Status, StepStatus
 from saga.messages import Headline
 from workflows.order import OrderSaga
@@ -108,13 +107,7 @@ def test_nothing_is_written_twice_and_nothing_steers_the_terminal(
     assert capsys.readouterr().out.split() == ["✗", "create-order", "x:", "[2J", "red"]
 
 
-def test_the_stand_in_is_called_like_the_workflow() -> None:
-    def named(kind: type) -> str | None:
-        return workflow._Definition.must_from_class(kind).name
-
-    assert named(order_saga.OrderSaga) == named(OrderSaga)
-    assert order_saga.OrderSaga.saga_type == OrderSaga.saga_type
-    assert publication.name == order_saga.PUBLICATION
-    assert publication in OrderSaga.sinks
-    mine, theirs = order_saga.OrderSaga.run.__annotations__, OrderSaga.run.__annotations__
-    assert mine == theirs
+def test_the_order_saga_is_carried_out_by_the_workflow_that_is_started() -> None:
+    assert workflow._Definition.must_from_class(OrderSaga).name == ORDER.workflow
+    assert OrderSaga.kind is ORDER
+    assert PUBLICATION in [sink.name for sink in OrderSaga.sinks]

@@ -14,6 +14,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowHandle
 
 from contracts.commands import Line, PlaceOrder
+from contracts.sagas import ORDER
 from read_model.database import open_database
 from read_model.queries import ReadModel
 from read_model.tables import SagaRow
@@ -86,7 +87,7 @@ class Stage:
 
     async def place(self, order: PlaceOrder) -> Handle:
         """Start an order's saga."""
-        started = await self.sagas.start(OrderSaga, SagaInput(command=order))
+        started = await self.sagas.start(ORDER, SagaInput(command=order))
         return self.client.get_workflow_handle_for(OrderSaga.run, started.saga_id)
 
     async def end(self, order: PlaceOrder) -> SagaOutcome:
@@ -108,7 +109,7 @@ class Stage:
 
     async def row(self, order: PlaceOrder) -> SagaRow | None:
         """What the read database says."""
-        return await ReadModel(self.reader).saga(OrderSaga.saga_type, order.order_id)
+        return await ReadModel(self.reader).saga(ORDER.name, order.order_id)
 
     async def pending(self, handle: Handle, activity_id: str) -> PendingActivityInfo | None:
         """A call under way, as anyone sees it who asks the server about the workflow."""

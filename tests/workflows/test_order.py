@@ -109,6 +109,20 @@ async def test_a_misconfigured_step_can_be_cancelled_and_not_skipped(
     assert order.read_database.batches[-1].state == await order.state()
 
 
+async def test_a_repair_while_it_is_tried_again_is_refused_and_not_lost(order: Order) -> None:
+    order.participants.misunderstand("charge-payment")
+    handle = await order.place()
+    await stuck(order)
+    held = order.participants.hold("charge-payment")
+    retry = _repair("charge-payment", RepairAction.RETRY)
+    assert (await order.sagas.repair(order.saga_id, retry)).accepted
+    await held.reached.wait()
+    with pytest.raises(WorkflowUpdateFailedError):
+        await order.sagas.repair(order.saga_id, retry)
+    held.release()
+    assert (await handle.result()).status is Status.COMPLETED
+
+
 async def test_a_misconfigured_undo_is_tried_again_by_itself(order: Order) -> None:
     order.participants.refuse(PIVOT)
     order.participants.have_a_bug("refund-payment", attempts=2)

@@ -1,5 +1,7 @@
 """Resets on a real server: a newer run tells the story, and what was undone stays undone."""
 
+import asyncio
+
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -7,7 +9,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from saga import SagaOutcome, SagaPlugin, Status
+from saga import Repair, RepairAction, SagaOutcome, SagaPlugin, Status
 from tests.orders import Order
 from workflows.order import OrderSaga
 
@@ -101,6 +103,25 @@ async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
         assert (await outcome_of(order, third)).status is Status.COMPLETED
         await replays(await history(order, third))
     assert order.ledger == FORWARD
+
+
+async def test_what_cannot_be_asked_again_is_stuck_and_undoes_nothing(real_order: Order) -> None:
+    order = real_order
+    first = await order.place()
+    await first.result()
+    run_id = str(first.result_run_id)
+    order.participants.misunderstand("create-order")
+    third = workflow_tasks(await history(order, run_id))[2]
+    newer = await reset(order, run_id=run_id, to=third)
+    while (state := await order.state()).status is not Status.STUCK:
+        await asyncio.sleep(0.01)
+    assert list(state.stuck) == ["create-order"]
+    order.participants.recover("create-order")
+    repair = Repair(by="ops", reason="mended", step="create-order", action=RepairAction.RETRY)
+    await order.sagas.repair(order.saga_id, repair)
+    assert (await outcome_of(order, newer)).status is Status.COMPLETED
+    assert order.ledger == FORWARD
+    await replays(await history(order, newer))
 
 
 async def test_a_saga_reset_while_it_runs_goes_on(real_order: Order) -> None:
