@@ -23,7 +23,7 @@ from tests.integration.shops import Shops
 from worker import HTTP_TIMEOUT, projecting, saga_worker, step_activities
 from workflows.order import OrderSaga
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds until a workflow that does not close fails its test."""
 
 CUSTOMER = Request(by="C-1", reason="changed their mind")
