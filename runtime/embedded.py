@@ -222,7 +222,7 @@ class Embedded:
                 preferred[process.joins_at],
             )
             return
-        ports = choose_ports(process, known or preferred)
+        ports = choose_ports(process, known or preferred, known=known is not None)
         started = spawn(process, await process.argv(ports), ports, self._home)
         self._record.processes[process.name] = started
         self._record.save(self._home)

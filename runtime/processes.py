@@ -65,17 +65,21 @@ class EmbeddedProcess:
         return {name: port.preferred for name, port in self.ports.items()}
 
 
-def choose_ports(process: EmbeddedProcess, wanted: Ports) -> dict[str, int]:
-    """The wanted ports, or free ones where any will do; raises PortTaken."""
+def choose_ports(process: EmbeddedProcess, wanted: Ports, *, known: bool = False) -> dict[str, int]:
+    """The wanted ports, or free ones where any will do; raises PortTaken.
+
+    Ports that attached workers know already don't change under them.
+    """
     chosen: dict[str, int] = {}
     # Held until all are chosen: the system may hand out a freed one twice.
     with ExitStack() as held:
         for name, port in process.ports.items():
             listener = _listen(wanted[name])
-            if listener is None and port.remedy is not None:
+            remedy = "stop that program" if known else port.remedy
+            if listener is None and remedy is not None:
                 raise PortTaken(
                     f"port {wanted[name]} is taken by another program"
-                    f" ({process.name} needs it): {port.remedy}"
+                    f" ({process.name} needs it): {remedy}"
                 )
             listener = held.enter_context(listener or socket.create_server((_HOST, 0)))
             chosen[name] = listener.getsockname()[1]

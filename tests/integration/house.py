@@ -14,9 +14,10 @@ from contracts.commands import PlaceOrder
 from runtime.record import Record
 from saga import SagaPlugin
 from tests.integration.books import Books
-from tests.integration.processes import ROOT, Child, environment, free_ports
+from tests.integration.processes import ROOT, Child, environment
 from tests.integration.shops import Shops, clients_of
 from tests.integration.stage import Stage, reading
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)

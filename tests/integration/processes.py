@@ -3,9 +3,8 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +14,6 @@ from runtime.settings import Settings
 ROOT = Path(__file__).parents[2]
 
 T = TypeVar("T")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
-    with ExitStack() as held:
-        made = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        return [held.enter_context(listener).getsockname()[1] for listener in made]
 
 
 def environment(home: Path) -> dict[str, str]:

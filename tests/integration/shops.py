@@ -10,7 +10,8 @@ from uuid import uuid4
 import httpx
 
 from tests.integration.books import Books
-from tests.integration.processes import Child, environment, eventually, free_ports, running
+from tests.integration.processes import Child, environment, eventually, running
+from tests.ports import free_ports
 
 NAMES = ("order", "payment", "inventory", "shipping")
 

@@ -10,9 +10,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from saga import Status
 from tests.integration.house import House, options_of
-from tests.integration.processes import eventually, free_ports
+from tests.integration.processes import eventually
 from tests.integration.shops import Shops
 from tests.integration.stage import an_order
+from tests.ports import free_ports
 
 READY_WITHIN = 6.0
 """Seconds from the command to the first order, everything embedded."""

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 from runtime.participants import all_answer
 from runtime.processes import EmbeddedProcess, Port, Ports
 from runtime.settings import Settings
+from tests import ports
 
 Standin = Callable[..., EmbeddedProcess]
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -21,12 +21,7 @@ Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 @pytest.fixture
 def free_ports() -> Callable[[int], list[int]]:
-    def choose(count: int) -> list[int]:
-        with ExitStack() as held:
-            made = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-            return [held.enter_context(listener).getsockname()[1] for listener in made]
-
-    return choose
+    return ports.free_ports
 
 
 @pytest.fixture(autouse=True)

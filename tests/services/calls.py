@@ -1,7 +1,6 @@
 """What the tests of the services send, how they serve an application, what they expect back."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,14 +9,7 @@ from fastapi import FastAPI
 
 from services.application import database_of
 from services.server import Listener, serve
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+from tests.ports import free_port
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.services.calls import free_port, keyed, payment
+from tests.ports import free_port
+from tests.services.calls import keyed, payment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
