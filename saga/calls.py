@@ -19,7 +19,8 @@ from saga.state import AnyEvent
 from saga.steps import AnyActivity, AnyStep, Policy
 
 FIRST_SLOW_PAUSE = timedelta(minutes=1)
-LONGEST_SLOW_PAUSE = timedelta(minutes=10)
+LONGEST_SLOW_PAUSE = timedelta(hours=1)
+"""Long enough for months of being stuck within one history; a repair tries again at once."""
 
 
 @dataclass(eq=False)
@@ -50,7 +51,8 @@ class Entry:
     def slow_pause(self) -> timedelta:
         """The pause before the next attempt that only a person's change can make succeed."""
         self.slow_tries += 1
-        return min(FIRST_SLOW_PAUSE * self.slow_tries, LONGEST_SLOW_PAUSE)
+        doublings = min(self.slow_tries - 1, 10)
+        return min(FIRST_SLOW_PAUSE * (1 << doublings), LONGEST_SLOW_PAUSE)
 
 
 class Calls:
