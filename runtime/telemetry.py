@@ -7,6 +7,8 @@ from typing import Literal
 
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
+from runtime.errors import SettingsError
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -44,10 +46,18 @@ def configure_logging(level: str, log_format: Literal["text", "json"] = "text") 
 
 
 def prometheus_runtime(bind_address: str | None) -> Runtime:
-    """A runtime for `connect` that serves /metrics at `host:port`; None: without metrics."""
+    """A runtime for `connect` that serves /metrics at `host:port`; None: without metrics.
+
+    Raises SettingsError when nothing can be served there.
+    """
     if bind_address is None:
         return Runtime.default()
     metrics = PrometheusConfig(
         bind_address=bind_address, durations_as_seconds=True, unit_suffix=True
     )
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except (ValueError, RuntimeError) as error:
+        raise SettingsError(
+            f"metrics can't be served at {bind_address} ({error}): give IP:PORT, the port free"
+        ) from error

@@ -18,6 +18,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from saga.calls import Calls, Entry, failure_of
+from saga.deadline import time_is_up
 from saga.envelope import CommandT, EventT
 from saga.errors import SagaError
 from saga.events import (
@@ -231,23 +232,10 @@ class Orchestrator:
         ended = self._interrupted is not None or self._unanswered is not None
         return ended and self._in(Phase.FORWARD)
 
-    async def _watch_deadline(self, left: timedelta) -> None:
+    async def _watch_deadline(self, deadline: timedelta) -> None:
         """Interrupt when the time is up; it stands still while the saga is held or pivots."""
-        while True:
-            await workflow.wait_condition(lambda: self._ticking or self._decided)
-            if self._decided:
-                return
-            since = workflow.now()
-            try:
-                await workflow.wait_condition(
-                    lambda: not self._ticking, timeout=left, timeout_summary="deadline"
-                )
-            except TimeoutError:
-                break
-            left = max(left - (workflow.now() - since), timedelta())
-        if self._deadline is not None:
-            seconds = self._deadline.total_seconds()
-            passed = DeadlinePassed(saga_id=self.saga_id, seconds=seconds)
+        if await time_is_up(deadline, lambda: self._ticking, lambda: self._decided):
+            passed = DeadlinePassed(saga_id=self.saga_id, seconds=deadline.total_seconds())
             await self._interrupt(Cause.DEADLINE, passed)
 
     @property

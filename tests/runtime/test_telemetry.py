@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.errors import SettingsError
 from runtime.telemetry import configure_logging, prometheus_runtime
 
 
@@ -42,3 +43,9 @@ def test_json_carries_extras_and_exceptions_in_one_line(capsys: pytest.CaptureFi
 
 def test_without_metrics_the_default_runtime_serves() -> None:
     assert prometheus_runtime(None) is prometheus_runtime(None)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "example.invalid:1"])
+def test_an_address_that_cannot_be_served_is_named(address: str) -> None:
+    with pytest.raises(SettingsError, match=f"metrics can't be served at {address}"):
+        prometheus_runtime(address)
