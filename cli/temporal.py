@@ -22,7 +22,7 @@ from contracts.commands import PlaceOrder
 from contracts.sagas import ORDER, PUBLICATION
 from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
-from runtime.search_attributes import SagaStatus
+from runtime.search_attributes import SagaStatus, registration_commands
 from runtime.settings import Settings
 from saga import DifferentCommand, Reply, Request, SagaInput, Sagas, SagaState, Status, saga_id
 
@@ -129,11 +129,17 @@ class OrderSagas:
         try:
             yield
         except RPCError as error:
-            address = self._client.service_client.config.target_host
-            raise NoAnswer(
-                f"the Temporal server at {address} does not answer"
-                f" ({error.status.name}: {error.message}); start it or set TEMPORAL_ADDRESS"
-            ) from error
+            raise NoAnswer(self._why(error)) from error
+
+    def _why(self, error: RPCError) -> str:
+        server = f"the Temporal server at {self._client.service_client.config.target_host}"
+        said = f"{error.status.name}: {error.message}"
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+            return f"{server} does not answer ({said}); start it or set TEMPORAL_ADDRESS"
+        if "search attribute" not in error.message.lower():
+            return f"{server} refuses this ({said})"
+        commands = registration_commands(self._client.namespace)
+        return f"{server} lacks search attributes: start a worker, or run once: {commands}"
 
 
 def saga_of(order_id: str) -> str:

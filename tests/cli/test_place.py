@@ -10,8 +10,10 @@ import sys
 from uuid import uuid4
 
 import pytest
+from temporalio.testing import WorkflowEnvironment
 
 from read_model.views import OrderView
+from tests.binaries import DEV_SERVER
 from tests.cli.shop import ORDER, ROOT, Shop
 from tests.fakes import Held
 
@@ -227,6 +229,16 @@ async def test_a_server_that_is_away_is_named(shop: Shop) -> None:
     )
     assert (ran.code, ran.out, ran.err) == (3, "", NO_SERVER)
     assert (waited.code, waited.out, waited.err) == (3, "", NO_SERVER)
+
+
+async def test_a_server_without_the_search_attributes_says_what_to_run(shop: Shop) -> None:
+    bare = await WorkflowEnvironment.start_local(dev_server_existing_path=DEV_SERVER)
+    async with bare:
+        address = bare.client.service_client.config.target_host
+        ran = await shop.run("place-order", *ORDER, TEMPORAL_ADDRESS=address)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"at {address} lacks search attributes: start a worker, or run once: " in ran.err
+    assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
