@@ -78,7 +78,7 @@ class Chaos:
 
         await eventually(replaced, seconds=PATIENCE)
         if name == "services":
-            await self._house.workers[-1].says("started services", seconds=PATIENCE)
+            await eventually(self._stage.shops.answer, seconds=PATIENCE)
             await self.slow_down()
 
 

@@ -59,6 +59,13 @@ class Shops:
         for client in self.clients.values():
             (await client.delete("/faults")).raise_for_status()
 
+    async def answer(self) -> bool:
+        """Whether all of them take calls."""
+        with suppress(httpx.TransportError):
+            health = [await client.get("/healthz") for client in self.clients.values()]
+            return all(answer.is_success for answer in health)
+        return False
+
     async def stock(self, pieces: int) -> str:
         """The name of a new SKU of which there are so many pieces."""
         sku = f"SKU-{uuid4().hex[:8]}"
@@ -92,12 +99,11 @@ async def open_shops(home: Path) -> AsyncIterator[Shops]:
         running(argv, home / "services.log", env=environment(home)) as child,
         clients_of(urls) as clients,
     ):
-        await eventually(lambda: _all_answer(child, clients))
-        yield Shops(clients, Books(home))
+        shops = Shops(clients, Books(home))
+        await eventually(lambda: _up(child, shops))
+        yield shops
 
 
-async def _all_answer(child: Child, clients: dict[str, httpx.AsyncClient]) -> bool:
+async def _up(child: Child, shops: Shops) -> bool:
     assert child.process.returncode is None, child.lines
-    with suppress(httpx.TransportError):
-        return all([(await client.get("/healthz")).is_success for client in clients.values()])
-    return False
+    return await shops.answer()
