@@ -5,7 +5,7 @@ A saga's author needs `SagaWorkflow`, `Step`, `Undo` and `Saga` for the workflow
 failure for its activities, and `Sagas` to start and steer it.
 """
 
-from saga.answers import answered, bug, misconfigured, outage, refused
+from saga.answers import answered, bug, did_not_happen, misconfigured, outage, refused
 from saga.client import DifferentCommand, Sagas, Started, digest
 from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
@@ -58,6 +58,7 @@ __all__ = [
     "Undo",
     "answered",
     "bug",
+    "did_not_happen",
     "digest",
     "fold",
     "idempotency_key",

@@ -2,6 +2,7 @@
 
 answered        the participant's domain event
 refused         it did nothing and never will: the saga compensates at once
+did_not_happen  what a probe answers when the participant doesn't know the key
 outage          nobody knows: retried with backoff, `Retry-After` obeyed
 misconfigured   our mistake and not the customer's: counted, logged; the saga is stuck, not undone
 bug             an unexpected exception: counted, logged with its traceback; stuck, not undone
@@ -46,6 +47,11 @@ def answered(
 def refused(call: Call[CommandT], problem_type: str, detail: str) -> ApplicationError:
     """A documented refusal, not retried."""
     return _failed(call, FailureKind.REFUSED, problem_type, detail)
+
+
+def did_not_happen(call: Call[CommandT]) -> ApplicationError:
+    """A probe's answer: the participant has not done what has this call's key."""
+    return refused(call, "urn:saga:did-not-happen", f"{call.key} is not known")
 
 
 def outage(detail: str, *, retry_after: timedelta | None = None) -> ApplicationError:

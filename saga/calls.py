@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
+from saga.entry import Entry
+from saga.envelope import Call
 from saga.events import StepFailed
 from saga.identity import Direction
 from saga.log import Log
 from saga.messages import Command
 from saga.state import AnyEvent
-from saga.steps import AnyActivity, AnyStep, Policy
-
-FIRST_SLOW_PAUSE = timedelta(minutes=1)
-LONGEST_SLOW_PAUSE = timedelta(hours=1)
-"""Long enough for months of being stuck within one history; a repair tries again at once."""
-
-
-@dataclass(eq=False)
-class Entry:
-    """One use of a step: what is to be done, and so what may have to be undone."""
-
-    step: AnyStep
-    instance: str
-    command: Command
-    done: bool = False
-    slow_tries: int = 0
-
-    def name(self, direction: Direction) -> str:
-        """The instance of the step or of its undo; also the activity id."""
-        if direction is Direction.DO or self.step.undo is None:
-            return self.instance
-        return self.step.undo.name + self.instance.removeprefix(self.step.name)
-
-    def call(self, direction: Direction) -> tuple[AnyActivity, Command, Policy]:
-        """What to call in that direction: its activity, command and policy."""
-        step, undo = self.step, self.step.undo
-        if direction is Direction.DO:
-            return step.action, self.command, step.action_policy
-        if undo is None:
-            raise ValueError(f"{step.name} has no undo")
-        return undo.activity, undo.command(self.command), undo.policy
-
-    def slow_pause(self) -> timedelta:
-        """The pause before the next attempt that only a person's change can make succeed."""
-        self.slow_tries += 1
-        doublings = min(self.slow_tries - 1, 10)
-        return min(FIRST_SLOW_PAUSE * (1 << doublings), LONGEST_SLOW_PAUSE)
+from saga.steps import PROBE, AnyActivity, Policy, name_of
 
 
 class Calls:
@@ -71,9 +36,35 @@ class Calls:
 
         A cancelled call is waited for until its activity has ended, so that no undo overtakes it.
         """
-        name = entry.name(direction)
         activity, command, policy = entry.call(direction)
-        call = self._log.send(command, step=entry.instance, direction=direction, name=name)
+        call = self._log.send(
+            command,
+            step=entry.instance,
+            direction=direction,
+            name=entry.name(direction),
+            renewals=entry.renewals.get(direction, 0),
+        )
+        return await self._run(activity, call, policy, interruptible=interruptible)
+
+    async def probe(self, entry: Entry, *, interruptible: bool = False) -> AnyEvent:
+        """Ask by the action's key whether it happened: its event, or else how that failed."""
+        probe, (_, command, policy) = entry.step.probe, entry.call(Direction.DO)
+        if probe is None:
+            raise ValueError(f"{entry.step.name} has no probe")
+        call = self._log.send(
+            command,
+            step=entry.instance,
+            direction=Direction.DO,
+            name=name_of(probe) + entry.instance.removeprefix(entry.step.name),
+            renewals=entry.renewals.get(Direction.DO, 0),
+        )
+        limited = replace(PROBE, attempt_timeout=policy.attempt_timeout)
+        return await self._run(probe, call, limited, interruptible=interruptible)
+
+    async def _run(
+        self, activity: AnyActivity, call: Call[Command], policy: Policy, *, interruptible: bool
+    ) -> AnyEvent:
+        name = call.name
         handle: ActivityHandle[AnyEvent] = workflow.start_activity_method(
             activity,
             call,
@@ -87,7 +78,7 @@ class Calls:
                 maximum_attempts=policy.max_attempts,
             ),
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=command.summary(),
+            summary=call.command.summary(),
         )
         if interruptible:
             self._interruptible[name] = handle

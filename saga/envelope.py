@@ -38,6 +38,8 @@ class Call(Place, Generic[CommandT]):
     direction: Direction
     name: str
     """What the Web UI and a person call it: the step's name, or its undo's."""
+    renewals: int = 0
+    """How often a person's repair has given it a new key."""
     run_id: str
     """The run that sent it; a reset copies what is under way into another one."""
     sent_at: datetime
@@ -52,7 +54,7 @@ class Call(Place, Generic[CommandT]):
     @property
     def key(self) -> str:
         """The idempotency key."""
-        return idempotency_key(self.saga_id, self.step, self.direction)
+        return idempotency_key(self.saga_id, self.step, self.direction, self.renewals)
 
     @property
     def undoes(self) -> str | None:

@@ -48,12 +48,16 @@ class FailureKind(StrEnum):
 HOLDS_UP = frozenset({FailureKind.MISCONFIGURED, FailureKind.BUG})
 """What a person has to mend; until then the saga keeps its place and tries again slowly."""
 
+UNKNOWN = frozenset({FailureKind.TIMED_OUT, FailureKind.FAILED})
+"""Nobody knows whether it happened; a step's probe can tell."""
+
 
 class RepairAction(StrEnum):
     """What a person decides about a stuck step."""
 
     RETRY = "retry"
     SKIP = "skip"
+    REPLACE = "replace"
 
 
 class SagaEvent(DomainEvent):
@@ -149,6 +153,7 @@ class StepRepaired(SagaEvent):
     action: RepairAction
     by: str
     reason: str
+    changes: JsonObject | None = None
 
 
 class SagaCompleted(SagaEvent):

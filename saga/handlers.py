@@ -35,17 +35,17 @@ class SagaHandlers:
     @workflow.update
     async def cancel(self, request: Request) -> Reply:
         """Undo the saga, or answer that it is too late."""
-        return await (await self._once_running()).cancel(request)
+        return await (await self._once_running()).course.cancel(request)
 
     @workflow.update
     async def pause(self, request: Request) -> Reply:
         """Hold the saga before its next call."""
-        return await (await self._once_running()).pause(request)
+        return await (await self._once_running()).course.pause(request)
 
     @workflow.update
     async def resume(self, request: Request) -> Reply:
         """Let a paused saga go on."""
-        return await (await self._once_running()).resume(request)
+        return await (await self._once_running()).course.resume(request)
 
     @workflow.update
     async def repair(self, repair: Repair) -> Reply:
@@ -54,5 +54,4 @@ class SagaHandlers:
 
     @repair.validator
     def _can_be_repaired(self, repair: Repair) -> None:
-        orchestrator = self._running[1]
-        orchestrator.repairs.waiting(repair, may_skip=orchestrator.may_skip)
+        self._running[1].repairs.check(repair)

@@ -24,9 +24,12 @@ def step_instance(name: str, count: int) -> str:
     return name if count == 1 else f"{name}~{count}"
 
 
-def idempotency_key(saga: str, instance: str, direction: Direction) -> str:
-    """The key a participant recognises a call by, the same across retries, replays and resets."""
-    return f"{saga}/{instance}/{direction}"
+def idempotency_key(saga: str, instance: str, direction: Direction, renewals: int = 0) -> str:
+    """The key a participant recognises a call by, the same across retries, replays and resets.
+
+    A person's repair of a refused call renews it: `.../undo`, then `.../undo~2`.
+    """
+    return f"{saga}/{instance}/{step_instance(direction, renewals + 1)}"
 
 
 def event_id(saga: str, epoch: int, position: int) -> str:

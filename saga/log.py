@@ -38,7 +38,7 @@ class Log:
         self.on_change: Callable[[], None] = lambda: None
 
     def send(
-        self, command: CommandT, *, step: str, direction: Direction, name: str
+        self, command: CommandT, *, step: str, direction: Direction, name: str, renewals: int = 0
     ) -> Call[CommandT]:
         """Put a command in its envelope; it stands at one position and its answer at the next."""
         call = Call[CommandT](
@@ -50,6 +50,7 @@ class Log:
             step=step,
             direction=direction,
             name=name,
+            renewals=renewals,
             run_id=workflow.info().run_id,
             sent_at=workflow.now(),
             schema_version=command.schema_version,

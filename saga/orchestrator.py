@@ -1,8 +1,8 @@
 """The orchestrator: does steps, and takes them back in reverse when the saga can't complete.
 
 It runs in tasks that Temporal never cancels (only the workflow's main coroutine is, and that one
-does nothing but wait), so every way of ending early comes through `_interrupt`, and no await here
-has to be shielded.
+does nothing but wait), so every way of ending early comes through `Course`, and no await here has
+to be shielded.
 """
 
 from __future__ import annotations
@@ -10,72 +10,54 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from itertools import groupby
 from typing import TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from saga.calls import Calls, Entry, failure_of
-from saga.deadline import time_is_up
+from saga.calls import Calls, failure_of
+from saga.course import Course, Interrupted, Phase
+from saga.entry import Entry
 from saga.envelope import CommandT, EventT
-from saga.errors import SagaError
+from saga.errors import SagaError, StepRefused
 from saga.events import (
     HOLDS_UP,
-    CancelRequested,
+    UNKNOWN,
     Cause,
     CompensationStarted,
-    DeadlinePassed,
     FailureKind,
     RepairAction,
     SagaCompensated,
     SagaCompleted,
-    SagaEvent,
-    SagaPaused,
-    SagaResumed,
-    Status,
     StepFailed,
 )
 from saga.identity import Direction, step_instance
 from saga.log import Log
 from saga.repairs import Repairs
-from saga.start import Repair, Reply, Request
+from saga.start import Repair, Reply
 from saga.state import AnyEvent
 from saga.steps import Step
 
 T = TypeVar("T")
 
-
-class Phase(Enum):
-    """How far a saga has come; what may happen to it hangs on this alone."""
-
-    FORWARD = auto()
-    PIVOTING = auto()
-    COMMITTED = auto()
-    COMPENSATING = auto()
-
-
-class Interrupted(BaseException):
-    """Unwinds a story that a cancel or the deadline has ended; no `Exception`, as it must pass."""
+_undone_together: ContextVar[object | None] = ContextVar("_undone_together", default=None)
+"""The parallel group, if its steps are to be undone at once."""
 
 
 class Orchestrator:
     """Executes one saga in its workflow; this is the `Saga` that a flow is handed."""
 
     def __init__(self, log: Log, deadline: timedelta | None) -> None:
-        self._phase = Phase.FORWARD
         self._log = log
-        self._deadline = deadline
         self._entries: list[Entry] = []
         self._counts: Counter[str] = Counter()
         self._calls = Calls(log)
-        self._interrupted: Cause | None = None
-        self._unanswered: StepFailed | None = None
-        self._paused = False
-        self.repairs = Repairs(log)
-        self._clock: asyncio.Task[None] | None = None
         self._resetting = asyncio.Lock()
+        self.course = Course(log, self._calls, deadline)
+        self.repairs = Repairs(log)
 
     # What a story may ask for: the saga port.
 
@@ -86,51 +68,25 @@ class Orchestrator:
 
     async def step(self, step: Step[CommandT, EventT], command: CommandT) -> EventT:
         """Do a step; see `Saga.step`."""
-        self._counts[step.name] += 1
-        entry = Entry(step, step_instance(step.name, self._counts[step.name]), command)
-        await self._may_go_forward()
-        if self._in(Phase.COMMITTED):
-            return cast(EventT, await self._insist(entry, Direction.DO))
-        if self._in(Phase.PIVOTING) or (step.pivot and self._calls.under_way):
-            raise ValueError(f"{step.name}: a pivot can't run beside other steps")
-        # The undo is registered before the action runs: an action whose answer is lost is undone.
-        self._entries.append(entry)
-        answer = await self._settle(entry, self._may_go_forward)
-        if failed := failure_of(answer):
-            if failed.kind is FailureKind.REFUSED:
-                self._entries.remove(entry)
-            else:
-                self._unanswered = failed
-            raise SagaError.of(failed)
-        entry.done = True
-        return cast(EventT, answer.data)
+        if step.optional:
+            raise ValueError(f"{step.name} is optional: do it with `saga.attempt`")
+        return await self._do(step, command)
 
-    async def _settle(self, entry: Entry, gate: Callable[[], Awaitable[None]]) -> AnyEvent:
-        """Call an action until its participant has told; what we do wrong is not its answer."""
-        answer = await self._attempt(entry)
-        while (failed := failure_of(answer)) and failed.kind in HOLDS_UP:
-            await self.repairs.wait(
-                entry, Direction.DO, failed, until=lambda: self._interrupted_forward
-            )
-            await gate()
-            answer = await self._attempt(entry)
-        self.repairs.recovered(entry, Direction.DO)
-        return answer
+    async def attempt(self, step: Step[CommandT, EventT], command: CommandT) -> EventT | None:
+        """Do an optional step; see `Saga.attempt`."""
+        if not step.optional:
+            raise ValueError(f"{step.name} is not optional: do it with `saga.step`")
+        try:
+            return await self._do(step, command)
+        except StepRefused:
+            return None
 
-    async def _attempt(self, entry: Entry) -> AnyEvent:
-        """Call an action before or at the pivot; the phase tells how it ended."""
-        if not entry.step.pivot:
-            answer = await self._calls.make(entry, Direction.DO, interruptible=True)
-        else:
-            self._phase = Phase.PIVOTING
-            answer = await self._calls.make(entry, Direction.DO)
-            self._phase = Phase.FORWARD if failure_of(answer) else Phase.COMMITTED
-        self._go_on_or_unwind()
-        return answer
-
-    async def parallel(self, *members: Awaitable[T]) -> list[T]:
+    async def parallel(self, *members: Awaitable[T], undo_at_once: bool = False) -> list[T]:
         """Run steps at once; see `Saga.parallel`."""
+        token = _undone_together.set(object() if undo_at_once else _undone_together.get())
+        # A task keeps the context that it was made in.
         tasks = [asyncio.ensure_future(member) for member in members]
+        _undone_together.reset(token)
         await workflow.wait_condition(lambda: all(task.done() for task in tasks))
         errors = [error for task in tasks if (error := task.exception())]
         if errors:
@@ -140,10 +96,12 @@ class Orchestrator:
     async def sleep(self, duration: timedelta) -> None:
         """Wait durably; see `Saga.sleep`."""
         try:
-            await workflow.wait_condition(lambda: self._interrupted is not None, timeout=duration)
+            await workflow.wait_condition(
+                lambda: self.course.interrupted is not None, timeout=duration
+            )
         except TimeoutError:
             return
-        self._go_on_or_unwind()
+        self.course.go_on_or_unwind()
 
     def now(self) -> datetime:
         """The time, the same on every replay."""
@@ -155,26 +113,53 @@ class Orchestrator:
         """Tell the story to its end, or undo what it has done."""
         try:
             await story()
-            self._go_on_or_unwind()
+            self.course.go_on_or_unwind()
         except Interrupted:
-            await self._compensate(self._interrupted or Cause.FAILED, self._unanswered)
+            await self._compensate(self.course.unanswered)
         except SagaError as error:
-            await self._compensate(self._interrupted or Cause.FAILED, error.failed)
+            await self._compensate(error.failed)
         except FailureError as error:
-            await self._compensate(self._interrupted or Cause.FAILED, self._raised(error))
+            if self._in(Phase.COMMITTED):
+                raise RuntimeError("the flow has failed after its pivot") from error
+            await self._compensate(self._raised(error))
         else:
-            self._phase = Phase.COMMITTED
+            self.course.phase = Phase.COMMITTED
             self._log.record(SagaCompleted(saga_id=self.saga_id))
 
-    async def _compensate(self, cause: Cause, failure: StepFailed | None) -> None:
-        self._phase = Phase.COMPENSATING
+    async def _compensate(self, failure: StepFailed | None) -> None:
+        """Take everything back, in reverse: no undo starts before those of later steps ended."""
+        self.course.phase = Phase.COMPENSATING
         await workflow.wait_condition(lambda: not self._calls.under_way)
-        started = CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure)
-        self._log.record(started)
-        for entry in reversed(self._entries):
-            if entry.step.undo is not None:
-                await self._insist(entry, Direction.UNDO)
+        cause = self.course.interrupted or Cause.FAILED
+        self._log.record(CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure))
+        undos: list[asyncio.Task[object]] = []
+        for together in self._to_undo():
+            undos += await self._undo(together)
+        for undo in undos:
+            await undo
         self._log.record(SagaCompensated(saga_id=self.saga_id))
+
+    def _to_undo(self) -> list[list[Entry]]:
+        """What to undo, the last first; what a group has in common is undone at once."""
+        entries = [entry for entry in reversed(self._entries) if entry.step.undo is not None]
+        return [list(group) for _, group in groupby(entries, lambda it: it.together or it)]
+
+    async def _undo(self, entries: list[Entry]) -> list[asyncio.Task[object]]:
+        """Undo all at once, until done; what by its policy holds up no other may be stuck then."""
+        undos = [asyncio.create_task(self._insist(it, Direction.UNDO)) for it in entries]
+
+        def earlier_may_go_on() -> bool:
+            stuck = self._log.state.stuck
+            return all(
+                undo.done() or (not entry.undo_holds_up and entry.instance in stuck)
+                for entry, undo in zip(entries, undos, strict=True)
+            )
+
+        await workflow.wait_condition(earlier_may_go_on)
+        for undo in undos:
+            if undo.done():
+                undo.result()
+        return undos
 
     def _raised(self, error: FailureError) -> StepFailed:
         return StepFailed(
@@ -185,116 +170,115 @@ class Orchestrator:
             message=error.message,
         )
 
-    # What ends a story early.
+    # One step forward.
 
-    async def cancel(self, request: Request) -> Reply:
-        """Undo the saga if it is not too late; a pivot under way is waited for."""
-        if self._log.state.status.final or self._in(Phase.COMMITTED):
-            return self._too_late()
-        requested = CancelRequested(saga_id=self.saga_id, by=request.by, reason=request.reason)
-        await self._interrupt(Cause.CANCELLED, requested)
+    async def _do(self, step: Step[CommandT, EventT], command: CommandT) -> EventT:
+        try:
+            return await self._do_itself(step, command)
+        except StepRefused:
+            if step.fallback is None:
+                raise
+            return await self._do(step.fallback, command)
+
+    async def _do_itself(self, step: Step[CommandT, EventT], command: CommandT) -> EventT:
+        self._counts[step.name] += 1
+        instance = step_instance(step.name, self._counts[step.name])
+        entry = Entry(step, instance, command, together=_undone_together.get())
+        await self._may_go_forward()
         if self._in(Phase.COMMITTED):
-            return self._too_late()
-        held = "will be undone when it is resumed" if self._paused else "is being undone"
-        return self._reply(accepted=True, message=f"the saga {held}")
+            return cast(EventT, await self._insist(entry, Direction.DO))
+        if self._in(Phase.PIVOTING) or (step.pivot and self._calls.under_way):
+            raise ValueError(f"{step.name}: a pivot can't run beside other steps")
+        # The undo is registered before the action runs: an action whose answer is lost is undone.
+        if step.undo_registered == "before":
+            self._entries.append(entry)
+        answer = await self._settle(entry, self._may_go_forward)
+        if failed := failure_of(answer):
+            if failed.kind is not FailureKind.REFUSED:
+                self.course.unanswered = failed
+            elif entry in self._entries:
+                self._entries.remove(entry)
+            raise SagaError.of(failed)
+        entry.done = True
+        return cast(EventT, answer.data)
 
-    def _too_late(self) -> Reply:
-        if self._log.state.status is Status.COMPENSATED:
-            return self._reply(accepted=False, message="too late: already compensated")
-        return self._reply(accepted=False, message="too late: the saga has passed its pivot")
+    async def _may_go_forward(self) -> None:
+        await self.course.unheld()
+        await self.notice_reset()
+        self.course.go_on_or_unwind()
+        self.course.start_clock()
 
-    def _reply(self, *, accepted: bool, message: str) -> Reply:
-        return Reply(accepted=accepted, status=self._log.state.status, message=message)
+    async def _settle(self, entry: Entry, gate: Callable[[], Awaitable[None]]) -> AnyEvent:
+        """Call an action until its participant has told; what we do wrong is not its answer."""
+        answer = await self._attempt(entry)
+        while (failed := failure_of(answer)) and self._needs_a_person(entry, failed):
+            await self.repairs.wait(entry, Direction.DO, failed, until=lambda: self.course.ended)
+            await gate()
+            answer = await self._attempt(entry)
+        self.repairs.recovered(entry, Direction.DO)
+        return answer
 
-    async def _interrupt(self, cause: Cause, why: SagaEvent) -> None:
-        """End the story, unless the pivot is passed or its answer, which is waited for, passes it.
+    def _needs_a_person(self, entry: Entry, failed: StepFailed) -> bool:
+        in_vain = failed.name != entry.instance and failed.kind in UNKNOWN
+        return failed.kind in HOLDS_UP or in_vain
 
-        The actions under way are cancelled, and waited for, before any undo.
-        """
-        self._log.record(why)
-        if self._in(Phase.PIVOTING):
-            await workflow.wait_condition(lambda: not self._in(Phase.PIVOTING))
-        if self._in(Phase.FORWARD) and self._interrupted is None:
-            self._interrupted = cause
-            self._calls.interrupt()
+    async def _attempt(self, entry: Entry) -> AnyEvent:
+        """Call an action before or at the pivot; the phase tells how it ended."""
+        pivot = entry.step.pivot
+        if pivot:
+            self.course.phase = Phase.PIVOTING
+        answer = await self._calls.make(entry, Direction.DO, interruptible=not pivot)
+        if entry.step.probe is not None and _unknown(answer) and not self.course.ended:
+            asked = await self._calls.probe(entry, interruptible=not pivot)
+            # What did not happen may still arrive: it stays unanswered, and is undone.
+            answer = answer if _refused(asked) else asked
+        done = failure_of(answer) is None
+        if pivot:
+            self.course.phase = Phase.COMMITTED if done else Phase.FORWARD
+        if done and entry not in self._entries:
+            self._entries.append(entry)
+        self.course.go_on_or_unwind()
+        return answer
 
-    def _go_on_or_unwind(self) -> None:
-        """After every await: an action that finishes anyway swallows the cancel.
+    # What must succeed: undos, and steps after the pivot.
 
-        A story that caught the error of an action which may have happened doesn't go on either,
-        nor does a part of it that was left running when the rest had failed.
-        """
-        if self._interrupted_forward or self._in(Phase.COMPENSATING):
-            raise Interrupted
+    async def _insist(self, entry: Entry, direction: Direction) -> object:
+        """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
+        answer = await self._call(entry, direction)
+        while failed := failure_of(answer):
+            refused = failed.kind is FailureKind.REFUSED
+            if refused and direction is Direction.DO and entry.may_be_refused:
+                raise SagaError.of(failed)
+            repair = await self.repairs.wait(entry, direction, failed)
+            if repair.action is RepairAction.SKIP:
+                return entry.by_hand(direction)
+            if repair.action is RepairAction.REPLACE:
+                # By the old key first: what has happened after all must not happen twice.
+                answer = await self._call(entry, direction, only_ask=True)
+                if not _refused(answer):
+                    continue
+            if refused or repair.action is RepairAction.REPLACE:
+                # A refusal is the last word on its key, and says that nothing was done.
+                entry.renew(direction, repair.changes)
+            answer = await self._call(entry, direction)
+        self.repairs.recovered(entry, direction)
+        return answer.data
 
-    @property
-    def _interrupted_forward(self) -> bool:
-        ended = self._interrupted is not None or self._unanswered is not None
-        return ended and self._in(Phase.FORWARD)
+    async def _call(
+        self, entry: Entry, direction: Direction, *, only_ask: bool = False
+    ) -> AnyEvent:
+        await workflow.wait_condition(lambda: not self.course.paused)
+        await self.notice_reset()
+        if only_ask and direction is Direction.DO and entry.step.probe is not None:
+            return await self._calls.probe(entry)
+        return await self._calls.make(entry, direction)
 
-    async def _watch_deadline(self, deadline: timedelta) -> None:
-        """Interrupt when the time is up; it stands still while the saga is held or pivots."""
-        if await time_is_up(deadline, lambda: self._ticking, lambda: self._decided):
-            passed = DeadlinePassed(saga_id=self.saga_id, seconds=deadline.total_seconds())
-            await self._interrupt(Cause.DEADLINE, passed)
-
-    @property
-    def _ticking(self) -> bool:
-        held = self._paused or bool(self._log.state.stuck)
-        return self._in(Phase.FORWARD) and not held
-
-    @property
-    def _decided(self) -> bool:
-        return self._in(Phase.COMMITTED) or self._in(Phase.COMPENSATING)
-
-    # What holds a saga.
-
-    async def pause(self, request: Request) -> Reply:
-        """Send nothing more until the saga is resumed; what is under way ends by itself."""
-        if self._log.state.status.final:
-            return self._reply(accepted=False, message="too late: the saga has ended")
-        if not self._paused:
-            self._paused = True
-            self._log.record(SagaPaused(saga_id=self.saga_id, by=request.by, reason=request.reason))
-        return self._reply(accepted=True, message="the saga is paused")
-
-    async def resume(self, request: Request) -> Reply:
-        """Go on after a pause."""
-        if self._log.state.status.final:
-            return self._reply(accepted=False, message="too late: the saga has ended")
-        if self._paused:
-            self._log.record(
-                SagaResumed(saga_id=self.saga_id, by=request.by, reason=request.reason)
-            )
-            self._paused = False
-        return self._reply(accepted=True, message="the saga goes on")
+    # What a person asks of it; the rest is `course`'s.
 
     async def repair(self, repair: Repair) -> Reply:
         """Let a stuck step go on as a person has decided."""
-        await self.repairs.repair(repair, may_skip=self.may_skip)
-        return self._reply(accepted=True, message=f"{repair.step}: {repair.action}")
-
-    @property
-    def may_skip(self) -> bool:
-        """Whether a stuck step can be left out: before the pivot what follows builds on it."""
-        return not self._in(Phase.FORWARD)
-
-    # How calls are made.
-
-    def _in(self, phase: Phase) -> bool:
-        return self._phase is phase
-
-    async def _unheld(self) -> None:
-        # A condition is looked at when all that the task brings has been taken in, cancels too.
-        await workflow.wait_condition(lambda: self._interrupted is not None or not self._paused)
-        self._go_on_or_unwind()
-
-    async def _may_go_forward(self) -> None:
-        await self._unheld()
-        await self.notice_reset()
-        self._go_on_or_unwind()
-        if self._clock is None and self._deadline is not None:
-            self._clock = asyncio.create_task(self._watch_deadline(self._deadline))
+        await self.repairs.repair(repair)
+        return self.course.reply(accepted=True, message=f"{repair.step}: {repair.action}")
 
     async def notice_reset(self) -> bool:
         """If a reset begins here, begin an epoch and ask again for what was copied as done.
@@ -308,20 +292,20 @@ class Orchestrator:
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break
-                answer = await self._settle(entry, self._unheld)
+                answer = await self._settle(entry, self.course.unheld)
                 if failed := failure_of(answer):
                     raise SagaError.of(failed)
             return True
 
-    async def _insist(self, entry: Entry, direction: Direction) -> object:
-        """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
-        while True:
-            await workflow.wait_condition(lambda: not self._paused)
-            await self.notice_reset()
-            answer = await self._calls.make(entry, direction)
-            failed = failure_of(answer)
-            if failed is None:
-                self.repairs.recovered(entry, direction)
-                return answer.data
-            if await self.repairs.wait(entry, direction, failed) is RepairAction.SKIP:
-                return None
+    def _in(self, phase: Phase) -> bool:
+        return self.course.phase is phase
+
+
+def _refused(answer: AnyEvent) -> bool:
+    failed = failure_of(answer)
+    return failed is not None and failed.kind is FailureKind.REFUSED
+
+
+def _unknown(answer: AnyEvent) -> bool:
+    failed = failure_of(answer)
+    return failed is not None and failed.kind in UNKNOWN

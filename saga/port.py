@@ -25,8 +25,17 @@ class Saga(Protocol):
             StepUnanswered: nobody knows whether it happened. Caught or not, the saga compensates.
         """
 
-    async def parallel(self, *members: Awaitable[T]) -> list[T]:
-        """Run steps at once; when one fails the others end first, then its error is raised."""
+    async def attempt(self, step: Step[CommandT, EventT], command: CommandT) -> EventT | None:
+        """Do an optional step; None when its participant refused, or when a person skipped it.
+
+        Raises StepUnanswered as `step` does.
+        """
+
+    async def parallel(self, *members: Awaitable[T], undo_at_once: bool = False) -> list[T]:
+        """Run steps at once; when one fails the others end first, then its error is raised.
+
+        They are undone in reverse order of their start, or all at once if `undo_at_once`.
+        """
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait durably; a cancel or the deadline ends the wait."""

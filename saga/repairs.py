@@ -1,11 +1,13 @@
 """Stuck sagas: they keep their place until a person decides how the stuck step goes on."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from saga.calls import Entry
+from saga.entry import Entry
 from saga.events import HOLDS_UP, RepairAction, SagaStuck, StepFailed, StepRepaired
 from saga.identity import Direction
 from saga.log import Log
@@ -16,15 +18,25 @@ _BY_ITSELF = Repair(
 )
 
 
+@dataclass
+class _Waiting:
+    """A call that waits for a person, and what was decided of it."""
+
+    entry: Entry
+    direction: Direction
+    must_succeed: bool
+    decided: Repair | None = None
+
+
 class Repairs:
     """The stuck steps of one saga, and what was decided of them."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._decided: dict[str, Repair | None] = {}
-        """By step instance, while it waits."""
+        self._waiting: dict[str, _Waiting] = {}
+        """By step instance."""
 
-    def waiting(self, repair: Repair, *, may_skip: bool) -> str:
+    def check(self, repair: Repair) -> str:
         """The step instance that waits for this repair.
 
         Raises:
@@ -32,25 +44,20 @@ class Repairs:
         """
         for instance, failure in self._log.state.stuck.items():
             if repair.step in (instance, failure.step):
-                if instance not in self._decided:
+                if instance not in self._waiting:
                     raise ApplicationError(
                         f"{repair.step} is being tried again just now; look again in a moment",
                         type="NotWaiting",
                     )
-                if repair.action is RepairAction.SKIP and not may_skip:
-                    raise ApplicationError(
-                        f"{repair.step} can't be skipped: what follows builds on it;"
-                        " cancel the saga instead",
-                        type="NotSkippable",
-                    )
+                _check(repair, self._waiting[instance])
                 return instance
         raise ApplicationError(f"{repair.step} is not stuck", type="NotStuck")
 
-    async def repair(self, repair: Repair, *, may_skip: bool) -> None:
+    async def repair(self, repair: Repair) -> None:
         """Decide, and return when the step has heard of it."""
-        instance = self.waiting(repair, may_skip=may_skip)
-        self._decided[instance] = repair
-        await workflow.wait_condition(lambda: self._decided.get(instance) is not repair)
+        waiting = self._waiting[self.check(repair)]
+        waiting.decided = repair
+        await workflow.wait_condition(lambda: waiting not in self._waiting.values())
 
     async def wait(
         self,
@@ -58,28 +65,31 @@ class Repairs:
         direction: Direction,
         failed: StepFailed,
         *,
-        until: Callable[[], bool] = lambda: False,
-    ) -> RepairAction:
-        """Be stuck until a person decides, or `until`; what may have been mended is tried again."""
+        until: Callable[[], bool] | None = None,
+    ) -> Repair:
+        """Be stuck until a person decides, or `until`; what may have been mended is tried again.
+
+        Without `until` it is a call that must succeed, and a person may skip it or change it.
+        """
         instance = entry.instance
-        self._decided[instance] = None
+        waiting = self._waiting[instance] = _Waiting(entry, direction, must_succeed=until is None)
         if instance not in self._log.state.stuck:
             stuck = SagaStuck(saga_id=self._log.saga_id, failure=failed)
             self._log.record(stuck, step=instance, direction=direction)
         try:
             await workflow.wait_condition(
-                lambda: self._decided[instance] is not None or until(),
+                lambda: waiting.decided is not None or (until is not None and until()),
                 timeout=entry.slow_pause() if failed.kind in HOLDS_UP else None,
                 timeout_summary=f"{failed.name} again",
             )
         except TimeoutError:
-            return RepairAction.RETRY
+            return _BY_ITSELF
         finally:
-            repair = self._decided.pop(instance)
-        if repair is None:
-            return RepairAction.RETRY
-        self._repaired(entry, direction, repair)
-        return repair.action
+            del self._waiting[instance]
+        if waiting.decided is None:
+            return _BY_ITSELF
+        self._repaired(entry, direction, waiting.decided)
+        return waiting.decided
 
     def recovered(self, entry: Entry, direction: Direction) -> None:
         """After an answer: what was stuck is so no longer."""
@@ -93,5 +103,29 @@ class Repairs:
             action=repair.action,
             by=repair.by,
             reason=repair.reason,
+            changes=repair.changes,
         )
         self._log.record(repaired, step=entry.instance, direction=direction)
+
+
+def _check(repair: Repair, waiting: _Waiting) -> None:
+    entry, name = waiting.entry, repair.step
+    if repair.action is not RepairAction.RETRY and not waiting.must_succeed:
+        raise ApplicationError(
+            f"{name} can only be tried again, as what follows builds on it; or"
+            " cancel the saga instead",
+            type="NotRepairableSo",
+        )
+    if repair.action is RepairAction.SKIP and not entry.skippable(waiting.direction):
+        raise ApplicationError(
+            f"{name} can't be skipped: its step declares no `by_hand`", type="NotRepairableSo"
+        )
+    if repair.action is RepairAction.REPLACE:
+        try:
+            entry.changed(waiting.direction, repair.changes or {})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ApplicationError(
+                f"{name}: {place}: {first['msg']}", type="NotRepairableSo"
+            ) from None

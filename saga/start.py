@@ -6,6 +6,7 @@ from typing import Generic
 
 from pydantic import BaseModel, ConfigDict
 
+from saga.envelope import JsonObject
 from saga.events import Cause, RepairAction, Status
 from saga.messages import SagaCommandT
 from saga.state import Failure, StepStatus
@@ -31,8 +32,8 @@ class SagaInput(BaseModel, Generic[SagaCommandT]):
     correlation_id: str | None = None
     """The saga's id when None."""
     causation_id: str | None = None
-    deadline: timedelta | None = DEADLINE
-    """From the first step to the pivot, pauses not counted; None for no deadline."""
+    deadline: timedelta | None = None
+    """From the first step to the pivot, pauses not counted; the saga type's own when None."""
     sinks: tuple[str, ...] = ()
     """Names of the optional sinks that get this saga's events too."""
 
@@ -62,11 +63,13 @@ class Request(BaseModel):
 
 
 class Repair(Request):
-    """How a stuck step goes on: tried again, or skipped as done by hand."""
+    """How a stuck step goes on: tried again, skipped as done by hand, or done with other values."""
 
     step: str
     """The step's name or its undo's, e.g. `refund-payment`."""
     action: RepairAction
+    changes: JsonObject | None = None
+    """For `replace`: the members of the command that change."""
 
 
 class Reply(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from saga.envelope import Call, CommandT, Event, EventT
 from saga.messages import Command, DomainEvent
@@ -34,6 +34,7 @@ class Policy:
 
 UNTIL_DEADLINE = Policy()
 PIVOT = Policy(give_up_after=timedelta(minutes=10))
+PROBE = Policy(give_up_after=timedelta(minutes=1))
 UNTIL_STUCK = Policy(give_up_after=timedelta(hours=1))
 
 
@@ -46,10 +47,13 @@ class Undo(Generic[CommandT]):
         command: Callable[[CommandT], UndoT],
         *,
         policy: Policy = UNTIL_STUCK,
+        holds_up: bool = True,
     ) -> None:
         self.activity: AnyActivity = activity
         self.command: Callable[[CommandT], Command] = command
         self.policy = policy
+        self.holds_up = holds_up
+        """Whether the undos of earlier steps wait while this one is stuck."""
         self.name = name_of(activity)
 
 
@@ -62,6 +66,23 @@ class Step(Generic[CommandT, AnswerT]):
     pivot: bool = False
     """Nothing is undone any more once this step is done; what follows is retried until it is."""
     policy: Policy | None = None
+    has_effect: bool = True
+    """False for an action that only reads; it needs no undo."""
+    optional: bool = False
+    """Whether the saga goes on when it is refused; such a step is done by `Saga.attempt`."""
+    fallback: Step[CommandT, AnswerT] | None = None
+    """What is done instead, with the same command, when the action is refused."""
+    probe: Activity[CommandT, AnswerT] | None = None
+    """Asks, by the action's key, whether it happened; called when nobody knows.
+
+    It answers as the action did, or fails with `saga.did_not_happen`.
+    """
+    expires_after: timedelta | None = None
+    """The action is a reservation that its participant lets go by itself after this time."""
+    undo_registered: Literal["before", "after"] = "before"
+    """When a compensation begins to include the undo; `after` its action only for reservations."""
+    by_hand: Callable[[CommandT], AnswerT] | None = None
+    """The event that stands for a person's doing it; a stuck step after the pivot is skipped so."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
+from datetime import timedelta
 from typing import Any, ClassVar, Generic
 
 from temporalio import workflow
@@ -14,7 +15,7 @@ from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
 from saga.port import Saga
 from saga.pump import Pump, Sink
-from saga.start import Reply, Request, SagaInput, SagaKind, SagaOutcome
+from saga.start import DEADLINE, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
 from saga.steps import AnyStep
 
@@ -29,6 +30,8 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
     kind: ClassVar[SagaKind[Any]]
     steps: ClassVar[tuple[AnyStep, ...]]
     sinks: ClassVar[tuple[Sink, ...]] = ()
+    deadline: ClassVar[timedelta | None] = DEADLINE
+    """From the first step to the pivot, pauses not counted; None for none at all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         A saga cancelled by Temporal's own means is compensated and then closes as Canceled.
         """
         log = self._log = Log(self.kind.name, start)
-        self._orchestrator = Orchestrator(log, start.deadline)
+        self._orchestrator = Orchestrator(log, start.deadline or self.deadline)
         log.on_change = self._show
         self._introduce()
         await self._outlast(asyncio.create_task(self._tell(start)))
@@ -96,7 +99,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
                 if reason is None or self._cancelling is not None:
                     raise  # The worker drops this workflow from its cache.
                 request = Request(by="temporal", reason=reason or "none given")
-                self._cancelling = asyncio.create_task(self._running[1].cancel(request))
+                self._cancelling = asyncio.create_task(self._running[1].course.cancel(request))
         story.result()
 
     def _introduce(self) -> None:

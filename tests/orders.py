@@ -39,7 +39,7 @@ class Order:
     async def place(
         self,
         *,
-        deadline: timedelta | None = timedelta(minutes=10),
+        deadline: timedelta = timedelta(minutes=10),
         sinks: tuple[str, ...] = (),
     ) -> WorkflowHandle[OrderSaga, SagaOutcome]:
         """Start the saga; the handle's `result()` skips time."""

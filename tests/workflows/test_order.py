@@ -52,7 +52,7 @@ async def test_an_outage_of_hours_is_outlasted(order: Order, step: str) -> None:
     attempts = 3 if step != PIVOT else 0
     order.participants.away(step, attempts=attempts, retry_after=HOUR)
     started = await order.env.get_current_time()
-    outcome = await (await order.place(deadline=None)).result()
+    outcome = await (await order.place(deadline=timedelta(days=365))).result()
     assert outcome.status is Status.COMPLETED
     assert order.ledger == FORWARD
     assert await order.env.get_current_time() - started >= attempts * HOUR
@@ -186,7 +186,7 @@ async def test_an_action_that_outruns_the_cancel_is_undone(order: Order, step: s
 
 async def test_cancel_between_attempts_of_an_action(order: Order) -> None:
     order.participants.away("charge-payment", attempts=10_000, retry_after=HOUR)
-    handle = await order.place(deadline=None)
+    handle = await order.place(deadline=timedelta(days=365))
     while "charge-payment" not in order.participants.calls:
         await order.env.sleep(0.05)
     assert (await order.cancel()).accepted
