@@ -15,6 +15,7 @@ from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
 from saga.pump import Batch, Sink
+from saga.recovery import NotRecoverable
 from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import Failure, SagaState, StepStatus, fold
 from saga.steps import Policy, Step, Undo
@@ -33,6 +34,7 @@ __all__ = [
     "FailureKind",
     "Headline",
     "JsonObject",
+    "NotRecoverable",
     "Policy",
     "Repair",
     "RepairAction",

@@ -37,13 +37,7 @@ class Calls:
         A cancelled call is waited for until its activity has ended, so that no undo overtakes it.
         """
         activity, command, policy = entry.call(direction)
-        call = self._log.send(
-            command,
-            step=entry.instance,
-            direction=direction,
-            name=entry.name(direction),
-            renewals=entry.renewals.get(direction, 0),
-        )
+        call = self._send(entry, direction, command, entry.name(direction))
         return await self._run(activity, call, policy, interruptible=interruptible)
 
     async def probe(self, entry: Entry, *, interruptible: bool = False) -> AnyEvent:
@@ -51,15 +45,22 @@ class Calls:
         probe, (_, command, policy) = entry.step.probe, entry.call(Direction.DO)
         if probe is None:
             raise ValueError(f"{entry.step.name} has no probe")
-        call = self._log.send(
-            command,
-            step=entry.instance,
-            direction=Direction.DO,
-            name=name_of(probe) + entry.instance.removeprefix(entry.step.name),
-            renewals=entry.renewals.get(Direction.DO, 0),
-        )
+        name = name_of(probe) + entry.instance.removeprefix(entry.step.name)
+        call = self._send(entry, Direction.DO, command, name)
         limited = replace(PROBE, attempt_timeout=policy.attempt_timeout)
         return await self._run(probe, call, limited, interruptible=interruptible)
+
+    def _send(
+        self, entry: Entry, direction: Direction, command: Command, name: str
+    ) -> Call[Command]:
+        return self._log.send(
+            command,
+            step=entry.instance,
+            direction=direction,
+            name=name,
+            pivot=entry.step.pivot and direction is Direction.DO,
+            renewals=entry.renewals.get(direction, 0),
+        )
 
     async def _run(
         self, activity: AnyActivity, call: Call[Command], policy: Policy, *, interruptible: bool

@@ -11,13 +11,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
-from saga.identity import saga_id
+from saga.identity import DIGEST, saga_id
 from saga.messages import Headline, SagaCommand, SagaCommandT
+from saga.recovery import recover
 from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
-
-DIGEST = "digest"
-"""The memo field with the digest of the command that started the saga."""
 
 
 class DifferentCommand(Exception):
@@ -80,6 +78,16 @@ class Sagas:
     async def cancel(self, workflow_id: str, request: Request) -> Reply:
         """Ask for the saga to be undone; while the pivot is under way the answer waits for it."""
         return await self._handle(workflow_id).execute_update(SagaHandlers.cancel, request)
+
+    async def recover(self, workflow_id: str, request: Request) -> Reply:
+        """Undo a saga that was ended from outside, by the same keys.
+
+        One that had sent its pivot is not undone but taken up; the reply says which.
+
+        Raises:
+            NotRecoverable: it still runs, or had come to its outcome, or nothing had begun.
+        """
+        return await recover(self._client, workflow_id, request)
 
     async def pause(self, workflow_id: str, request: Request) -> Reply:
         """Hold the saga before its next call."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from saga.envelope import JsonObject
 from saga.identity import Direction
 from saga.messages import Command
-from saga.steps import AnyActivity, AnyStep, Policy
+from saga.start import Recovery
+from saga.steps import AnyActivity, AnyStep, Policy, command_type
 
 FIRST_SLOW_PAUSE = timedelta(minutes=1)
 LONGEST_SLOW_PAUSE = timedelta(hours=1)
@@ -89,3 +91,14 @@ class Entry:
         self.slow_tries += 1
         doublings = min(self.slow_tries - 1, 10)
         return min(FIRST_SLOW_PAUSE * (1 << doublings), LONGEST_SLOW_PAUSE)
+
+
+def entries_of(recovery: Recovery, steps: Iterable[AnyStep]) -> list[Entry]:
+    """What a recovering run has to undo, in the order in which it was sent."""
+    by_name = {it.name: it for step in steps for it in step.with_fallbacks()}
+    entries = []
+    for sent in recovery.sent:
+        step = by_name[sent.step]
+        command = command_type(step.action).model_validate(sent.command)
+        entries.append(Entry(step, sent.instance, command))
+    return entries

@@ -38,6 +38,8 @@ class Call(Place, Generic[CommandT]):
     direction: Direction
     name: str
     """What the Web UI and a person call it: the step's name, or its undo's."""
+    pivot: bool = False
+    """Whether nothing is undone any more once it is done."""
     renewals: int = 0
     """How often a person's repair has given it a new key."""
     run_id: str

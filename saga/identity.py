@@ -4,6 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
+DIGEST = "digest"
+"""The memo field with the digest of the command that started the saga."""
+
 _NAMESPACE = uuid5(NAMESPACE_URL, "durable-saga")
 
 

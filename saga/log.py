@@ -29,7 +29,7 @@ class Log:
     def __init__(self, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
         info = workflow.info()
         self._seed = workflow.random_seed()
-        self._epoch = epoch_at(workflow.now())
+        self.epoch = epoch_at(workflow.now())
         self._next = 1
         self.saga_id = info.workflow_id
         self.correlation_id = start.correlation_id or info.workflow_id
@@ -38,18 +38,27 @@ class Log:
         self.on_change: Callable[[], None] = lambda: None
 
     def send(
-        self, command: CommandT, *, step: str, direction: Direction, name: str, renewals: int = 0
+        self,
+        command: CommandT,
+        *,
+        step: str,
+        direction: Direction,
+        name: str,
+        pivot: bool,
+        renewals: int,
     ) -> Call[CommandT]:
         """Put a command in its envelope; it stands at one position and its answer at the next."""
+        self.notice_reset()
         call = Call[CommandT](
             saga_id=self.saga_id,
-            epoch=self._epoch,
+            epoch=self.epoch,
             position=self._next,
             correlation_id=self.correlation_id,
             causation_id=self.events[-1].event_id,
             step=step,
             direction=direction,
             name=name,
+            pivot=pivot,
             renewals=renewals,
             run_id=workflow.info().run_id,
             sent_at=workflow.now(),
@@ -89,6 +98,7 @@ class Log:
         self, event: SagaEvent, *, step: str | None = None, direction: Direction | None = None
     ) -> AnyEvent:
         """Record what has no activity of its own."""
+        self.notice_reset()
         place = self._place(self._next, self.events[-1].event_id)
         self._next += 1
         return self._record(event, place, step=step, direction=direction)
@@ -96,7 +106,7 @@ class Log:
     def _place(self, position: int, cause: str) -> Place:
         return Place(
             saga_id=self.saga_id,
-            epoch=self._epoch,
+            epoch=self.epoch,
             position=position,
             correlation_id=self.correlation_id,
             causation_id=cause,
@@ -110,19 +120,16 @@ class Log:
         self.append(recorded)
         return recorded
 
-    @property
-    def was_reset(self) -> bool:
-        """Whether what comes next comes after a reset, and what came before was copied.
+    def notice_reset(self) -> None:
+        """Begin an epoch if what came before was copied by a reset: a newer run tells the story.
 
         Only a reset changes the random seed of a workflow, and it does so at the same place on
         every replay.
         """
-        return workflow.random_seed() != self._seed
-
-    def begin_epoch(self) -> None:
-        """Note that a newer run than before tells the story."""
+        if workflow.random_seed() == self._seed:
+            return
         self._seed = workflow.random_seed()
-        self._epoch = later_epoch(self._epoch, workflow.now())
+        self.epoch = later_epoch(self.epoch, workflow.now())
         self.record(RunReset(saga_id=self.saga_id, from_position=self._next))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,7 +20,7 @@ from temporalio.exceptions import FailureError
 
 from saga.calls import Calls, failure_of
 from saga.course import Course, Interrupted, Phase
-from saga.entry import Entry
+from saga.entry import Entry, entries_of
 from saga.envelope import CommandT, EventT
 from saga.errors import SagaError, StepRefused
 from saga.events import (
@@ -37,9 +37,9 @@ from saga.events import (
 from saga.identity import Direction, step_instance
 from saga.log import Log
 from saga.repairs import Repairs
-from saga.start import Repair, Reply
+from saga.start import Recovery, Repair, Reply
 from saga.state import AnyEvent
-from saga.steps import Step
+from saga.steps import AnyStep, Step
 
 T = TypeVar("T")
 
@@ -56,6 +56,8 @@ class Orchestrator:
         self._counts: Counter[str] = Counter()
         self._calls = Calls(log)
         self._resetting = asyncio.Lock()
+        self._epoch = log.epoch
+        """In which what is done was done or asked for."""
         self.course = Course(log, self._calls, deadline)
         self.repairs = Repairs(log)
 
@@ -125,6 +127,12 @@ class Orchestrator:
         else:
             self.course.phase = Phase.COMMITTED
             self._log.record(SagaCompleted(saga_id=self.saga_id))
+
+    async def undo(self, recovery: Recovery, steps: Iterable[AnyStep]) -> None:
+        """Undo what another run of this saga had sent when it was ended from outside."""
+        self._entries = entries_of(recovery, steps)
+        await self.course.cancel(recovery)
+        await self._compensate(None)
 
     async def _compensate(self, failure: StepFailed | None) -> None:
         """Take everything back, in reverse: no undo starts before those of later steps ended."""
@@ -281,14 +289,15 @@ class Orchestrator:
         return self.course.reply(accepted=True, message=f"{repair.step}: {repair.action}")
 
     async def notice_reset(self) -> bool:
-        """If a reset begins here, begin an epoch and ask again for what was copied as done.
+        """After a reset, ask again for what was copied as done; whether there was one.
 
         It may have been undone meanwhile, by the run that was reset; then the saga compensates.
         """
         async with self._resetting:
-            if not self._log.was_reset:
+            self._log.notice_reset()
+            if self._log.epoch == self._epoch:
                 return False
-            self._log.begin_epoch()
+            self._epoch = self._log.epoch
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break

@@ -72,6 +72,7 @@ class Repairs:
         Without `until` it is a call that must succeed, and a person may skip it or change it.
         """
         instance = entry.instance
+        again = failed.kind in HOLDS_UP or until is not None
         waiting = self._waiting[instance] = _Waiting(entry, direction, must_succeed=until is None)
         if instance not in self._log.state.stuck:
             stuck = SagaStuck(saga_id=self._log.saga_id, failure=failed)
@@ -79,7 +80,7 @@ class Repairs:
         try:
             await workflow.wait_condition(
                 lambda: waiting.decided is not None or (until is not None and until()),
-                timeout=entry.slow_pause() if failed.kind in HOLDS_UP else None,
+                timeout=entry.slow_pause() if again else None,
                 timeout_summary=f"{failed.name} again",
             )
         except TimeoutError:

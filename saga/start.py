@@ -23,6 +23,32 @@ class SagaKind(Generic[SagaCommandT]):
     workflow: str
 
 
+class Request(BaseModel):
+    """What a person asks of a running saga, with who and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    reason: str
+
+
+class Sent(BaseModel):
+    """An action that a saga had sent when it was ended from outside."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: str
+    """The step's name."""
+    instance: str
+    command: JsonObject
+
+
+class Recovery(Request):
+    """What a recovering run has to undo, who asked for it and why."""
+
+    sent: tuple[Sent, ...]
+
+
 class SagaInput(BaseModel, Generic[SagaCommandT]):
     """The input of a saga's workflow: its command, and what holds for the whole saga."""
 
@@ -36,6 +62,8 @@ class SagaInput(BaseModel, Generic[SagaCommandT]):
     """From the first step to the pivot, pauses not counted; the saga type's own when None."""
     sinks: tuple[str, ...] = ()
     """Names of the optional sinks that get this saga's events too."""
+    recovery: Recovery | None = None
+    """For the run after one that was ended from outside: it tells no story, it only undoes."""
 
 
 class SagaOutcome(BaseModel):
@@ -51,15 +79,6 @@ class SagaOutcome(BaseModel):
     """Every failure on the way, the original one first."""
     steps: dict[str, StepStatus] = {}
     """How each step ended."""
-
-
-class Request(BaseModel):
-    """What a person asks of a running saga, with who and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    by: str
-    reason: str
 
 
 class Repair(Request):

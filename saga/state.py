@@ -205,6 +205,7 @@ def _final(status: Status) -> Callable[[SagaState, AnyEvent], Change]:
 
 
 _CHANGES: dict[str, Callable[[SagaState, AnyEvent], Change]] = {
+    "SagaStarted": lambda _state, _event: {},
     "StepStarted": _step_started,
     "StepFailed": _step_failed,
     "CompensationStarted": _compensating,

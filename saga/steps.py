@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from saga.envelope import Call, CommandT, Event, EventT
 from saga.messages import Command, DomainEvent
@@ -94,9 +94,24 @@ class Step(Generic[CommandT, AnswerT]):
         """The declared policy, or the default for a step of its kind."""
         return self.policy or (PIVOT if self.pivot else UNTIL_DEADLINE)
 
+    def with_fallbacks(self) -> Iterator[Step[CommandT, AnswerT]]:
+        """The step, and what may be done instead of it."""
+        step: Step[CommandT, AnswerT] | None = self
+        while step is not None:
+            yield step
+            step = step.fallback
+
 
 AnyActivity = Callable[[Any, Call[Any]], Awaitable[Event[Any]]]
 AnyStep = Step[Any, Any]
+
+
+def command_type(activity: AnyActivity) -> type[Command]:
+    """The command that an activity takes, by its annotations."""
+    hints = get_type_hints(activity).items()
+    call = next(hint for name, hint in hints if name != "return")
+    command: type[Command] = call.__pydantic_generic_metadata__["args"][0]
+    return command
 
 
 def name_of(activity: Callable[..., object]) -> str:

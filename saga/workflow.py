@@ -69,7 +69,10 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
             if not sink.optional or sink.name in start.sinks
         }
         pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
-        await orchestrator.execute(lambda: self.flow(orchestrator, start.command))
+        if start.recovery is None:
+            await orchestrator.execute(lambda: self.flow(orchestrator, start.command))
+        else:
+            await orchestrator.undo(start.recovery, self.steps)
         await self._all_out()
         while await orchestrator.notice_reset():
             await self._all_out()

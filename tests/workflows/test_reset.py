@@ -7,15 +7,18 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHistory
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
-from saga import Repair, RepairAction, SagaOutcome, SagaPlugin, Status
-from tests.orders import Order
+from saga import NotRecoverable, Repair, RepairAction, Request, SagaOutcome, SagaPlugin, Status
+from tests.orders import Order, new_order
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+OPERATOR = Request(by="op", reason="it was ended by mistake")
 FORWARD = [step.name for step in OrderSaga.steps]
+UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
 
 
 async def reset(order: Order, *, run_id: str, to: int) -> str:
@@ -134,3 +137,71 @@ async def test_a_saga_reset_while_it_runs_goes_on(real_order: Order) -> None:
     held.release()
     assert (await outcome_of(order, newer)).status is Status.COMPLETED
     assert order.ledger == FORWARD
+
+
+@pytest.mark.parametrize("held", ["charge-payment", "reserve-stock", "create-shipment"])
+async def test_a_terminated_saga_is_recovered_by_the_same_keys(
+    real_order: Order, held: str
+) -> None:
+    order = real_order
+    step = order.participants.hold(held, after_effect=True)
+    handle = await order.place()
+    await step.reached.wait()
+    with pytest.raises(NotRecoverable, match="still running"):
+        await order.sagas.recover(order.saga_id, OPERATOR)
+    await handle.terminate()
+    order.participants.recover(held)
+
+    reply = await order.sagas.recover(order.saga_id, OPERATOR)
+
+    outcome = await order.env.client.get_workflow_handle_for(OrderSaga.run, order.saga_id).result()
+    if held == "create-shipment":
+        # What was sent counts: its answer was that the pivot is passed.
+        assert not reply.accepted
+        assert outcome.status is Status.COMPLETED
+        assert order.ledger == FORWARD
+    else:
+        assert reply.accepted
+        assert outcome.status is Status.COMPENSATED
+        assert order.participants.standing == []
+        # Nothing went forward in between.
+        assert order.ledger[: FORWARD.index(held) + 1] == FORWARD[: FORWARD.index(held) + 1]
+        assert FORWARD[FORWARD.index(held) + 1] not in order.participants.calls
+    with pytest.raises(NotRecoverable, match="come to its outcome"):
+        await order.sagas.recover(order.saga_id, OPERATOR)
+
+
+async def test_what_had_not_begun_is_not_recovered(dev_server: WorkflowEnvironment) -> None:
+    order = new_order(dev_server)
+    with pytest.raises(NotRecoverable, match="on the server"):
+        await order.sagas.recover(order.saga_id, OPERATOR)
+    await (await order.place()).terminate()
+    with pytest.raises(NotRecoverable, match="had not begun"):
+        await order.sagas.recover(order.saga_id, OPERATOR)
+
+
+async def test_a_recovery_that_is_cut_off_is_recovered_too(real_order: Order) -> None:
+    order = real_order
+    step = order.participants.hold("reserve-stock")
+    handle = await order.place()
+    await step.reached.wait()
+    await handle.terminate()
+    order.participants.recover("reserve-stock")
+    undo = order.participants.hold("refund-payment")
+    await order.sagas.recover(order.saga_id, OPERATOR)
+    await undo.reached.wait()
+    newest = order.env.client.get_workflow_handle_for(OrderSaga.run, order.saga_id)
+    await newest.terminate()
+    order.participants.recover("refund-payment")
+
+    assert (await order.sagas.recover(order.saga_id, OPERATOR)).accepted
+    with pytest.raises(NotRecoverable):
+        await order.sagas.recover(order.saga_id, OPERATOR)
+
+    outcome = await newest.result()
+    assert outcome.status is Status.COMPENSATED
+    assert order.participants.standing == []
+    assert [name for name in order.ledger if name in UNDOS] == ["refund-payment", "cancel-order"]
+    row = order.read_database.batches[-1].state
+    assert row.status is Status.COMPENSATED
+    await replays(await newest.fetch_history())

@@ -1,0 +1,270 @@
+"""A saga in another domain than orders, whose plans use every policy of a step."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
+
+from saga import (
+    Call,
+    Command,
+    DomainEvent,
+    Event,
+    Headline,
+    Policy,
+    Saga,
+    SagaCommand,
+    SagaInput,
+    SagaKind,
+    SagaOutcome,
+    SagaWorkflow,
+    Step,
+    Undo,
+    answered,
+    did_not_happen,
+    outage,
+    refused,
+)
+
+ToldT = TypeVar("ToldT", bound=DomainEvent)
+
+BRIEF = Policy(
+    attempt_timeout=timedelta(seconds=2),
+    first_pause=timedelta(milliseconds=10),
+    longest_pause=timedelta(milliseconds=10),
+    max_attempts=3,
+)
+
+
+class BookTrip(SagaCommand):
+    trip_id: str
+    plan: str
+    """What the flow does; see `TripSaga.flow`."""
+
+    def headline(self) -> Headline:
+        return Headline(business_id=self.trip_id)
+
+
+class Book(Command):
+    trip_id: str
+    seats: int = 1
+
+
+class GiveBack(Command):
+    trip_id: str
+    account: str = "A-1"
+
+
+class Booked(DomainEvent):
+    aggregate_type: ClassVar[str] = "Booking"
+    booking_id: str
+    seats: int
+
+    @property
+    def aggregate_id(self) -> str:
+        return self.booking_id
+
+
+class GivenBack(DomainEvent):
+    aggregate_type: ClassVar[str] = "Booking"
+    booking_id: str
+    account: str
+
+    @property
+    def aggregate_id(self) -> str:
+        return self.booking_id
+
+
+def give_back(book: Book) -> GiveBack:
+    return GiveBack(trip_id=book.trip_id)
+
+
+def sent_by_hand(book: Book) -> Booked:
+    return Booked(booking_id=f"{book.trip_id}-by-hand", seats=book.seats)
+
+
+class Agency:
+    """Books and gives back, each key once; for the rest it does what a test tells it to."""
+
+    def __init__(self) -> None:
+        self.ledger: list[str] = []
+        """What was done, by name."""
+        self.calls: list[Call[Any]] = []
+        self.refuse: set[str] = set()
+        """What is refused, for good by its key."""
+        self.silent: dict[str, bool] = {}
+        """What gets no answer, and whether it is done all the same."""
+        self._told: dict[str, DomainEvent | str] = {}
+
+    @activity.defn
+    async def book_flight(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def find_flight(self, call: Call[Book]) -> Event[Booked]:
+        self.calls.append(call)
+        if call.name in self.silent:
+            raise outage("nobody there")
+        told = self._told.get(call.key)
+        if not isinstance(told, Booked):
+            raise did_not_happen(call)
+        return _answer(call, told)
+
+    @activity.defn
+    async def book_train(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def book_hotel(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def book_car(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def pay_trip(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def send_tickets(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
+    @activity.defn
+    async def give_flight_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        return self._give_back(call)
+
+    @activity.defn
+    async def give_train_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        return self._give_back(call)
+
+    @activity.defn
+    async def give_hotel_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        return self._give_back(call)
+
+    @activity.defn
+    async def give_car_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        return self._give_back(call)
+
+    @activity.defn
+    async def take_payment_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        return self._give_back(call)
+
+    @property
+    def activities(self) -> list[Callable[..., object]]:
+        return [
+            self.book_flight,
+            self.find_flight,
+            self.book_train,
+            self.book_hotel,
+            self.book_car,
+            self.pay_trip,
+            self.send_tickets,
+            self.give_flight_back,
+            self.give_train_back,
+            self.give_hotel_back,
+            self.give_car_back,
+            self.take_payment_back,
+        ]
+
+    def keys(self, name: str) -> list[str]:
+        """The keys of all calls of that name, without the saga's id."""
+        return [call.key.split("/", 1)[1] for call in self.calls if call.name == name]
+
+    def _book(self, call: Call[Book]) -> Event[Booked]:
+        booked = Booked(booking_id=f"{call.name}-1", seats=call.command.seats)
+        return _answer(call, self._once(call, booked))
+
+    def _give_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+        given = GivenBack(booking_id=str(call.undoes), account=call.command.account)
+        told = self._once(call, given)
+        self._told[str(call.undoes)] = "urn:problem:undone"
+        return _answer(call, told)
+
+    def _once(self, call: Call[Any], told: ToldT) -> ToldT:
+        self.calls.append(call)
+        happens = self.silent.get(call.name, True)
+        if happens and call.key not in self._told:
+            refuses = call.name in self.refuse
+            self._told[call.key] = f"urn:problem:{call.name}" if refuses else told
+            if not refuses:
+                self.ledger.append(call.name)
+        if call.name in self.silent:
+            raise outage("nobody there")
+        stored = self._told[call.key]
+        if isinstance(stored, str):
+            raise refused(call, stored, f"{call.name} was refused")
+        assert isinstance(stored, type(told))
+        return stored
+
+
+def _answer(call: Call[Any], event: ToldT) -> Event[ToldT]:
+    return answered(call, event, version=1, occurred_at=datetime.now(UTC))
+
+
+book_train = Step(
+    action=Agency.book_train, undo=Undo(Agency.give_train_back, give_back, policy=BRIEF)
+)
+book_flight = Step(
+    action=Agency.book_flight,
+    undo=Undo(Agency.give_flight_back, give_back, policy=BRIEF),
+    policy=BRIEF,
+    fallback=book_train,
+    probe=Agency.find_flight,
+)
+book_hotel = Step(
+    action=Agency.book_hotel,
+    undo=Undo(Agency.give_hotel_back, give_back, policy=BRIEF, holds_up=False),
+    policy=BRIEF,
+    expires_after=timedelta(hours=1),
+    undo_registered="after",
+)
+book_car = Step(
+    action=Agency.book_car,
+    undo=Undo(Agency.give_car_back, give_back, policy=BRIEF),
+    optional=True,
+)
+pay_trip = Step(
+    action=Agency.pay_trip,
+    undo=Undo(Agency.take_payment_back, give_back, policy=BRIEF),
+    pivot=True,
+    policy=BRIEF,
+)
+send_tickets = Step(action=Agency.send_tickets, by_hand=sent_by_hand)
+
+
+@workflow.defn
+class TripSaga(SagaWorkflow[BookTrip]):
+    """Each plan is a story of its own."""
+
+    kind = SagaKind[BookTrip](name="trip", workflow="TripSaga")
+    steps = (book_flight, book_hotel, book_car, pay_trip, send_tickets)
+
+    @workflow.run
+    async def run(self, start: SagaInput[BookTrip]) -> SagaOutcome:
+        return await self.execute(start)
+
+    async def flow(self, saga: Saga, trip: BookTrip) -> None:
+        book = Book(trip_id=trip.trip_id)
+        if trip.plan == "whole":
+            await saga.step(book_flight, book)
+            await saga.step(book_hotel, book)
+            # Without a car the seats are one fewer.
+            car = await saga.attempt(book_car, book)
+            await saga.step(pay_trip, Book(trip_id=trip.trip_id, seats=2 if car else 1))
+            sent = await saga.step(send_tickets, book)
+            assert sent.seats > 0
+        elif trip.plan in {"at once", "in turn"}:
+            await saga.parallel(
+                saga.step(book_flight, book),
+                saga.step(book_hotel, book),
+                undo_at_once=trip.plan == "at once",
+            )
+            await saga.step(pay_trip, book)
+        elif trip.plan == "optional as required":
+            await saga.step(book_car, book)
+        elif trip.plan == "raises after the pivot":
+            await saga.step(pay_trip, book)
+            raise ApplicationError("not foreseen")
