@@ -10,6 +10,7 @@ from saga.client import DifferentCommand, Sagas, Started, digest
 from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
+from saga.express import express
 from saga.identity import Direction, idempotency_key, saga_id
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
@@ -62,6 +63,7 @@ __all__ = [
     "bug",
     "did_not_happen",
     "digest",
+    "express",
     "fold",
     "idempotency_key",
     "misconfigured",

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
-from temporalio.workflow import ActivityCancellationType, ActivityHandle
+from temporalio.exceptions import FailureError
 
 from saga.entry import Entry
 from saga.envelope import Call
@@ -25,7 +22,7 @@ class Calls:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._interruptible: dict[str, ActivityHandle[AnyEvent]] = {}
+        self._interruptible: dict[str, asyncio.Task[AnyEvent]] = {}
         self.under_way = 0
         """How many calls have not ended yet."""
 
@@ -66,27 +63,13 @@ class Calls:
         self, activity: AnyActivity, call: Call[Command], policy: Policy, *, interruptible: bool
     ) -> AnyEvent:
         name = call.name
-        handle: ActivityHandle[AnyEvent] = workflow.start_activity_method(
-            activity,
-            call,
-            activity_id=name,
-            start_to_close_timeout=policy.attempt_timeout,
-            schedule_to_close_timeout=policy.give_up_after,
-            heartbeat_timeout=policy.heartbeat_timeout,
-            retry_policy=RetryPolicy(
-                initial_interval=policy.first_pause,
-                maximum_interval=policy.longest_pause,
-                maximum_attempts=policy.max_attempts,
-            ),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=call.command.summary(),
-        )
+        handle: asyncio.Task[AnyEvent] = self._log.host.call(activity, call, policy)
         if interruptible:
             self._interruptible[name] = handle
         self.under_way += 1
         try:
             answer = await handle
-        except ActivityError as error:
+        except FailureError as error:
             return self._log.failed(call, error)
         except asyncio.CancelledError:
             return self._log.failed(call, None)

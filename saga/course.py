@@ -6,8 +6,6 @@ import asyncio
 from datetime import timedelta
 from enum import Enum, auto
 
-from temporalio import workflow
-
 from saga.calls import Calls
 from saga.deadline import time_is_up
 from saga.events import (
@@ -69,7 +67,7 @@ class Course:
     async def unheld(self) -> None:
         """Wait while the saga is paused; raises Interrupted when its story has ended."""
         # A condition is looked at when all that the task brings has been taken in, cancels too.
-        await workflow.wait_condition(lambda: self.interrupted is not None or not self.paused)
+        await self._log.host.wait_for(lambda: self.interrupted is not None or not self.paused)
         self.go_on_or_unwind()
 
     async def cancel(self, request: Request) -> Reply:
@@ -103,7 +101,7 @@ class Course:
         """
         self._log.record(why)
         if self.phase is Phase.PIVOTING:
-            await workflow.wait_condition(lambda: self.phase is not Phase.PIVOTING)
+            await self._log.host.wait_for(lambda: self.phase is not Phase.PIVOTING)
         if self.phase is Phase.FORWARD and self.interrupted is None:
             self.interrupted = cause
             self._calls.interrupt()
@@ -137,7 +135,7 @@ class Course:
 
     async def _watch_deadline(self, deadline: timedelta) -> None:
         """Interrupt when the time is up; it stands still while the saga is held or pivots."""
-        if await time_is_up(deadline, lambda: self._ticking, lambda: self._decided):
+        if await time_is_up(self._log.host, deadline, lambda: self._ticking, lambda: self._decided):
             passed = DeadlinePassed(saga_id=self._log.saga_id, seconds=deadline.total_seconds())
             await self._interrupt(Cause.DEADLINE, passed)
 

@@ -3,22 +3,20 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from temporalio import workflow
+from saga.host import Host
 
 
 async def time_is_up(
-    left: timedelta, ticking: Callable[[], bool], decided: Callable[[], bool]
+    host: Host, left: timedelta, ticking: Callable[[], bool], decided: Callable[[], bool]
 ) -> bool:
     """Wait until so much time has passed while `ticking`: True; False if `decided` before."""
     while True:
-        await workflow.wait_condition(lambda: ticking() or decided())
+        await host.wait_for(lambda: ticking() or decided())
         if decided():
             return False
-        since = workflow.now()
+        since = host.now()
         try:
-            await workflow.wait_condition(
-                lambda: not ticking(), timeout=left, timeout_summary="deadline"
-            )
+            await host.wait_for(lambda: not ticking(), timeout=left, summary="deadline")
         except TimeoutError:
             return True
-        left = max(left - (workflow.now() - since), timedelta())
+        left = max(left - (host.now() - since), timedelta())

@@ -8,32 +8,29 @@ event, the history every one of them, as data that passes the codec.
 from collections.abc import Callable
 from datetime import datetime
 
-from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from saga.envelope import Call, CommandT, Event, JsonObject, Place
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
+from saga.host import Host
 from saga.identity import Direction, epoch_at, later_epoch
 from saga.messages import SagaCommandT
 from saga.start import SagaInput
 from saga.state import AnyEvent, SagaState, apply, fold
 
-RECORD = "SagaEvent"
-"""The memo field that events are recorded in."""
-
 
 class Log:
     """The events of the saga that this workflow is, in the order of their arrival."""
 
-    def __init__(self, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
-        info = workflow.info()
-        self._seed = workflow.random_seed()
-        self.epoch = epoch_at(workflow.now())
+    def __init__(self, host: Host, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
+        self.host = host
+        self._seed = host.seed()
+        self.epoch = epoch_at(host.now())
         self._next = 1
-        self.saga_id = info.workflow_id
-        self.correlation_id = start.correlation_id or info.workflow_id
-        self.events: list[AnyEvent] = [started(saga_type, start)]
+        self.saga_id = host.saga_id
+        self.correlation_id = start.correlation_id or self.saga_id
+        self.events: list[AnyEvent] = [self._started(saga_type, start)]
         self.state: SagaState = fold(self.events)
         self.on_change: Callable[[], None] = lambda: None
 
@@ -60,8 +57,8 @@ class Log:
             name=name,
             pivot=pivot,
             renewals=renewals,
-            run_id=workflow.info().run_id,
-            sent_at=workflow.now(),
+            run_id=self.host.run_id,
+            sent_at=self.host.now(),
             schema_version=command.schema_version,
             command=command,
         )
@@ -77,9 +74,9 @@ class Log:
         self.state = apply(self.state, event) if in_order else fold(self.events)
         self.on_change()
 
-    def failed(self, call: Call[CommandT], error: ActivityError | None) -> AnyEvent:
+    def failed(self, call: Call[CommandT], error: FailureError | None) -> AnyEvent:
         """Take in that a call failed: what the activity tells of it, or else it is recorded."""
-        cause = error.cause if error else None
+        cause = error.cause if isinstance(error, ActivityError) else error
         if (told := _told(cause)) is not None:
             self.append(told)
             return told
@@ -103,6 +100,23 @@ class Log:
         self._next += 1
         return self._record(event, place, step=step, direction=direction)
 
+    def _started(self, saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]:
+        event = SagaStarted(
+            saga_id=self.saga_id,
+            saga_type=saga_type,
+            headline=start.command.headline(),
+            command_type=type(start.command).__name__,
+            command=start.command.model_dump(mode="json"),
+        )
+        place = Place(
+            saga_id=self.saga_id,
+            epoch=self.epoch,
+            position=0,
+            correlation_id=self.correlation_id,
+            causation_id=start.causation_id,
+        )
+        return saga_event(event, place, self.host.started_at)
+
     def _place(self, position: int, cause: str) -> Place:
         return Place(
             saga_id=self.saga_id,
@@ -115,8 +129,8 @@ class Log:
     def _record(
         self, event: SagaEvent, place: Place, *, step: str | None, direction: Direction | None
     ) -> AnyEvent:
-        recorded = saga_event(event, place, workflow.now(), step=step, direction=direction)
-        workflow.upsert_memo({RECORD: recorded})
+        recorded = saga_event(event, place, self.host.now(), step=step, direction=direction)
+        self.host.record(recorded)
         self.append(recorded)
         return recorded
 
@@ -126,10 +140,10 @@ class Log:
         Only a reset changes the random seed of a workflow, and it does so at the same place on
         every replay.
         """
-        if workflow.random_seed() == self._seed:
+        if self.host.seed() == self._seed:
             return
-        self._seed = workflow.random_seed()
-        self.epoch = later_epoch(self.epoch, workflow.now())
+        self._seed = self.host.seed()
+        self.epoch = later_epoch(self.epoch, self.host.now())
         self.record(RunReset(saga_id=self.saga_id, from_position=self._next))
 
 
@@ -158,26 +172,6 @@ def saga_event(
         direction=direction,
         data=event.model_dump(mode="json"),
     )
-
-
-def started(saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]:
-    """The first event of the saga that this workflow is, made of its input."""
-    info = workflow.info()
-    event = SagaStarted(
-        saga_id=info.workflow_id,
-        saga_type=saga_type,
-        headline=start.command.headline(),
-        command_type=type(start.command).__name__,
-        command=start.command.model_dump(mode="json"),
-    )
-    place = Place(
-        saga_id=info.workflow_id,
-        epoch=epoch_at(workflow.now()),
-        position=0,
-        correlation_id=start.correlation_id or info.workflow_id,
-        causation_id=start.causation_id,
-    )
-    return saga_event(event, place, info.workflow_start_time)
 
 
 def sent(call: Call[CommandT]) -> Event[JsonObject]:

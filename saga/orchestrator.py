@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TypeVar, cast
 
-from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from saga.calls import Calls, failure_of
@@ -89,7 +88,7 @@ class Orchestrator:
         # A task keeps the context that it was made in.
         tasks = [asyncio.ensure_future(member) for member in members]
         _undone_together.reset(token)
-        await workflow.wait_condition(lambda: all(task.done() for task in tasks))
+        await self._log.host.wait_for(lambda: all(task.done() for task in tasks))
         errors = [error for task in tasks if (error := task.exception())]
         if errors:
             raise errors[0]
@@ -98,7 +97,7 @@ class Orchestrator:
     async def sleep(self, duration: timedelta) -> None:
         """Wait durably; see `Saga.sleep`."""
         try:
-            await workflow.wait_condition(
+            await self._log.host.wait_for(
                 lambda: self.course.interrupted is not None, timeout=duration
             )
         except TimeoutError:
@@ -107,7 +106,7 @@ class Orchestrator:
 
     def now(self) -> datetime:
         """The time, the same on every replay."""
-        return workflow.now()
+        return self._log.host.now()
 
     # The whole of a saga.
 
@@ -137,7 +136,7 @@ class Orchestrator:
     async def _compensate(self, failure: StepFailed | None) -> None:
         """Take everything back, in reverse: no undo starts before those of later steps ended."""
         self.course.phase = Phase.COMPENSATING
-        await workflow.wait_condition(lambda: not self._calls.under_way)
+        await self._log.host.wait_for(lambda: not self._calls.under_way)
         cause = self.course.interrupted or Cause.FAILED
         self._log.record(CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure))
         undos: list[asyncio.Task[object]] = []
@@ -163,7 +162,7 @@ class Orchestrator:
                 for entry, undo in zip(entries, undos, strict=True)
             )
 
-        await workflow.wait_condition(earlier_may_go_on)
+        await self._log.host.wait_for(earlier_may_go_on)
         for undo in undos:
             if undo.done():
                 undo.result()
@@ -275,7 +274,7 @@ class Orchestrator:
     async def _call(
         self, entry: Entry, direction: Direction, *, only_ask: bool = False
     ) -> AnyEvent:
-        await workflow.wait_condition(lambda: not self.course.paused)
+        await self._log.host.wait_for(lambda: not self.course.paused)
         await self.notice_reset()
         if only_ask and direction is Direction.DO and entry.step.probe is not None:
             return await self._calls.probe(entry)

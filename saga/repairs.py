@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from saga.entry import Entry
@@ -57,7 +56,7 @@ class Repairs:
         """Decide, and return when the step has heard of it."""
         waiting = self._waiting[self.check(repair)]
         waiting.decided = repair
-        await workflow.wait_condition(lambda: waiting not in self._waiting.values())
+        await self._log.host.wait_for(lambda: waiting not in self._waiting.values())
 
     async def wait(
         self,
@@ -77,11 +76,12 @@ class Repairs:
         if instance not in self._log.state.stuck:
             stuck = SagaStuck(saga_id=self._log.saga_id, failure=failed)
             self._log.record(stuck, step=instance, direction=direction)
+        self._log.host.held_up(failed)
         try:
-            await workflow.wait_condition(
+            await self._log.host.wait_for(
                 lambda: waiting.decided is not None or (until is not None and until()),
                 timeout=entry.slow_pause() if again else None,
-                timeout_summary=f"{failed.name} again",
+                summary=f"{failed.name} again",
             )
         except TimeoutError:
             return _BY_ITSELF

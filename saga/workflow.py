@@ -10,6 +10,7 @@ from temporalio import workflow
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
+from saga.host import InWorkflow
 from saga.log import Log
 from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
@@ -52,7 +53,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
 
         A saga cancelled by Temporal's own means is compensated and then closes as Canceled.
         """
-        log = self._log = Log(self.kind.name, start)
+        log = self._log = Log(InWorkflow(), self.kind.name, start)
         self._orchestrator = Orchestrator(log, start.deadline or self.deadline)
         log.on_change = self._show
         self._introduce()

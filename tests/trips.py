@@ -1,6 +1,7 @@
 """A saga in another domain than orders, whose plans use every policy of a step."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
@@ -96,11 +97,18 @@ class Agency:
         """What is refused, for good by its key."""
         self.silent: dict[str, bool] = {}
         """What gets no answer, and whether it is done all the same."""
+        self.held = asyncio.Event()
+        """Set when what is held has been called."""
+        self._hold: str | None = None
         self._told: dict[str, DomainEvent | str] = {}
+
+    def hold(self, name: str) -> None:
+        """Let calls of that name wait for ever."""
+        self._hold = name
 
     @activity.defn
     async def book_flight(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def find_flight(self, call: Call[Book]) -> Event[Booked]:
@@ -114,46 +122,46 @@ class Agency:
 
     @activity.defn
     async def book_train(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def book_hotel(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def book_car(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def pay_trip(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def send_tickets(self, call: Call[Book]) -> Event[Booked]:
-        return self._book(call)
+        return await self._book(call)
 
     @activity.defn
     async def give_flight_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
-        return self._give_back(call)
+        return await self._give_back(call)
 
     @activity.defn
     async def give_train_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
-        return self._give_back(call)
+        return await self._give_back(call)
 
     @activity.defn
     async def give_hotel_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
-        return self._give_back(call)
+        return await self._give_back(call)
 
     @activity.defn
     async def give_car_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
-        return self._give_back(call)
+        return await self._give_back(call)
 
     @activity.defn
     async def take_payment_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
-        return self._give_back(call)
+        return await self._give_back(call)
 
     @property
-    def activities(self) -> list[Callable[..., object]]:
+    def activities(self) -> list[Callable[[Call[Any]], Awaitable[Event[Any]]]]:
         return [
             self.book_flight,
             self.find_flight,
@@ -173,18 +181,21 @@ class Agency:
         """The keys of all calls of that name, without the saga's id."""
         return [call.key.split("/", 1)[1] for call in self.calls if call.name == name]
 
-    def _book(self, call: Call[Book]) -> Event[Booked]:
+    async def _book(self, call: Call[Book]) -> Event[Booked]:
         booked = Booked(booking_id=f"{call.name}-1", seats=call.command.seats)
-        return _answer(call, self._once(call, booked))
+        return _answer(call, await self._once(call, booked))
 
-    def _give_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
+    async def _give_back(self, call: Call[GiveBack]) -> Event[GivenBack]:
         given = GivenBack(booking_id=str(call.undoes), account=call.command.account)
-        told = self._once(call, given)
+        told = await self._once(call, given)
         self._told[str(call.undoes)] = "urn:problem:undone"
         return _answer(call, told)
 
-    def _once(self, call: Call[Any], told: ToldT) -> ToldT:
+    async def _once(self, call: Call[Any], told: ToldT) -> ToldT:
         self.calls.append(call)
+        if call.name == self._hold:
+            self.held.set()
+            await asyncio.Event().wait()
         happens = self.silent.get(call.name, True)
         if happens and call.key not in self._told:
             refuses = call.name in self.refuse
