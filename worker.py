@@ -65,6 +65,7 @@ def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
         inventory.reserve_stock,
         inventory.release_stock,
         shipping.create_shipment,
+        shipping.find_shipment,
         shipping.cancel_shipment,
     ]
 

@@ -11,7 +11,7 @@ from opentelemetry import propagate
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 from temporalio.exceptions import FailureError
 
-from saga.answers import misconfigured, outage, refused
+from saga.answers import did_not_happen, misconfigured, outage, refused
 from saga.envelope import Call, CommandT
 
 _OUTAGES = {408, 425, 429}
@@ -19,6 +19,9 @@ _REFUSALS = {402, 409, 410, 422}
 
 COMMON_REFUSALS = frozenset({"urn:problem:undone", "urn:problem:key-reused"})
 """What every participant that holds the barrier of docs/participants.md may refuse with."""
+
+KEY_UNKNOWN = "urn:problem:key-unknown"
+"""What it answers when it is asked about a key that it has done nothing with."""
 
 
 class Answer(BaseModel):
@@ -61,8 +64,25 @@ class Participant:
         Raises:
             ApplicationError: a refusal, an outage or a misconfiguration; see `saga.answers`.
         """
+        request = self._client.build_request("POST", path, json=body, headers=_headers(call))
+        return await self._send(call, request, answer)
+
+    async def ask(self, call: Call[CommandT], answer: type[AnswerT]) -> AnswerT:
+        """What the participant answered to this call's key, without doing anything.
+
+        Raises:
+            ApplicationError: `did_not_happen` when the key is unknown, else as `post` does.
+        """
+        request = self._client.build_request(
+            "GET", "/answers", params={"key": call.key}, headers=_traced(call)
+        )
+        return await self._send(call, request, answer)
+
+    async def _send(
+        self, call: Call[CommandT], request: httpx.Request, answer: type[AnswerT]
+    ) -> AnswerT:
         try:
-            response = await self._client.post(path, json=body, headers=_headers(call))
+            response = await self._client.send(request)
         except httpx.TransportError as error:
             detail = f"{self._name}: {type(error).__name__}: {error}".rstrip(": ")
             raise outage(detail) from error
@@ -77,6 +97,8 @@ class Participant:
         waits = status == httpx.codes.CONFLICT and retry_after is not None
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _OUTAGES or waits:
             return outage(f"{detail} ({status})", retry_after=retry_after)
+        if problem.type == KEY_UNKNOWN:
+            return did_not_happen(call)
         if status in _REFUSALS and problem.type in self._refusals:
             return refused(call, problem.type, problem.detail or problem.title)
         path = response.request.url.path
@@ -84,13 +106,14 @@ class Participant:
 
 
 def _headers(call: Call[CommandT]) -> dict[str, str]:
-    headers = {
-        "Idempotency-Key": call.key,
-        "X-Correlation-ID": call.correlation_id,
-        "X-Causation-ID": call.command_id,
-    }
+    headers = {"Idempotency-Key": call.key, **_traced(call)}
     if call.undoes is not None:
         headers["Undoes-Key"] = call.undoes
+    return headers
+
+
+def _traced(call: Call[CommandT]) -> dict[str, str]:
+    headers = {"X-Correlation-ID": call.correlation_id, "X-Causation-ID": call.command_id}
     propagate.inject(headers)  # `traceparent`, where tracing is on
     return headers
 

@@ -34,13 +34,12 @@ class ShippingActivities:
         """Hand the order to a carrier."""
         shipment = call.command
         body = shipment.model_dump(mode="json")
-        answer = await self._shipping.post(call, "/shipments", body, Shipped)
-        event = ShipmentCreated(
-            shipment_id=shipment.shipment_id,
-            order_id=shipment.order_id,
-            tracking_number=answer.tracking_number,
-        )
-        return answered(call, event, version=answer.version, occurred_at=answer.occurred_at)
+        return _created(call, await self._shipping.post(call, "/shipments", body, Shipped))
+
+    @activity.defn
+    async def find_shipment(self, call: Call[CreateShipment]) -> Event[ShipmentCreated]:
+        """Ask whether the shipment was made, when nobody knows."""
+        return _created(call, await self._shipping.ask(call, Shipped))
 
     @activity.defn
     async def cancel_shipment(self, call: Call[CancelShipment]) -> Event[ShipmentCancelled]:
@@ -51,3 +50,12 @@ class ShippingActivities:
         answer = await self._shipping.post(call, path, body, Answer)
         event = ShipmentCancelled(shipment_id=shipment.shipment_id, order_id=shipment.order_id)
         return answered(call, event, version=answer.version, occurred_at=answer.occurred_at)
+
+
+def _created(call: Call[CreateShipment], answer: Shipped) -> Event[ShipmentCreated]:
+    event = ShipmentCreated(
+        shipment_id=call.command.shipment_id,
+        order_id=call.command.order_id,
+        tracking_number=answer.tracking_number,
+    )
+    return answered(call, event, version=answer.version, occurred_at=answer.occurred_at)

@@ -1,9 +1,10 @@
 """What happened at the participants of the order saga."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from typing_extensions import override
 
+from contracts.commands import ConfirmOrder
 from contracts.money import Money
 from saga.messages import DomainEvent
 
@@ -36,6 +37,11 @@ class OrderConfirmed(OrderEvent):
     """The order is on its way."""
 
     shipment_id: str
+
+    @classmethod
+    def by_hand(cls, confirm: ConfirmOrder) -> Self:
+        """The event that stands for a person's having confirmed it."""
+        return cls(order_id=confirm.order_id, shipment_id=confirm.shipment_id)
 
 
 class PaymentEvent(DomainEvent):

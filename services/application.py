@@ -5,16 +5,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.barrier import StoredOperation
+from services.barrier import StoredOperation, answer_of
 from services.database import Database, Seed
 from services.faults import FaultMiddleware, FaultSwitches, faults_router
-from services.problems import BARRIER_PROBLEMS, ProblemType, install_problems
+from services.problems import (
+    BARRIER_PROBLEMS,
+    KEY_UNKNOWN,
+    UNDONE,
+    ProblemType,
+    documented,
+    install_problems,
+)
 from services.tracing import TracingMiddleware
 
 
@@ -61,6 +68,11 @@ class Service:
             """Answer if the service and its database can."""
             await session.scalar(select(1))
             return Health(service=self.name)
+
+        @app.get("/answers", tags=["service"], responses=documented(KEY_UNKNOWN, UNDONE))
+        async def answer(session: Reading, key: str) -> Response:
+            """Answer what was answered to the request with this key, and do nothing."""
+            return await answer_of(session, key)
 
         if faults:
             switches = FaultSwitches()

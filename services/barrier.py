@@ -28,6 +28,7 @@ from services.problems import (
     INVALID_REQUEST,
     KEY_MISSING,
     KEY_REUSED,
+    KEY_UNKNOWN,
     MEDIA_TYPE,
     UNDONE,
     ProblemRaised,
@@ -191,9 +192,24 @@ def _hash(request: Request, undoes: str | None, body: bytes) -> str:
     return hashlib.sha256(head.encode() + content).hexdigest()
 
 
+async def answer_of(session: AsyncSession, key: str) -> Response:
+    """What a request with this key was answered; it does nothing, and waits for none in progress.
+
+    Raises ProblemRaised: `key-unknown` when nothing was done, `undone` when it was taken back.
+    """
+    stored = await session.get(StoredOperation, key)
+    if stored is None:
+        raise ProblemRaised(KEY_UNKNOWN, f"Nothing was done with {key}.")
+    return _stored_answer(stored)
+
+
 def _answer_again(stored: StoredOperation, request_hash: str) -> Response:
     if stored.request_hash not in (None, request_hash):
         raise ProblemRaised(KEY_REUSED, "Another request was made with this key.")
+    return _stored_answer(stored)
+
+
+def _stored_answer(stored: StoredOperation) -> Response:
     if stored.undone:
         raise ProblemRaised(UNDONE, "This action was undone; it will not be done again.")
     assert stored.response_status is not None

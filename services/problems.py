@@ -96,9 +96,10 @@ UNDONE = ProblemType("urn:problem:undone", "The action was undone", 410)
 KEY_REUSED = ProblemType(
     "urn:problem:key-reused", "The key was used before with other content", 422
 )
+KEY_UNKNOWN = ProblemType("urn:problem:key-unknown", "Nothing was done with this key", 404)
 NOT_FOUND = ProblemType.undocumented(404)
 
-BARRIER_PROBLEMS = (KEY_MISSING, INVALID_REQUEST, IN_PROGRESS, UNDONE, KEY_REUSED)
+BARRIER_PROBLEMS = (KEY_MISSING, INVALID_REQUEST, IN_PROGRESS, UNDONE, KEY_REUSED, KEY_UNKNOWN)
 
 
 def documented(*problems: ProblemType) -> dict[int | str, dict[str, Any]]:

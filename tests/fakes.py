@@ -22,6 +22,7 @@ from saga import (
     DomainEvent,
     Event,
     answered,
+    did_not_happen,
     misconfigured,
     outage,
     refused,
@@ -141,15 +142,20 @@ class FakeParticipants:
         """The activities to register with a worker."""
         actions = [(step.name, step.action) for step in OrderSaga.steps]
         undos = [(step.undo.name, step.undo.activity) for step in OrderSaga.steps if step.undo]
-        return [self._fake(name, real) for name, real in actions + undos]
+        probes = [(step.name, step.probe) for step in OrderSaga.steps if step.probe]
+        fakes = [self._fake(name, real, self._take) for name, real in actions + undos]
+        return fakes + [self._fake(name, real, self._find) for name, real in probes]
 
     def _fake(
-        self, name: str, real: Callable[..., Awaitable[Any]]
+        self,
+        name: str,
+        real: Callable[..., Awaitable[Any]],
+        take: Callable[[str, Call[Any]], Awaitable[Event[Any]]],
     ) -> Callable[..., Awaitable[Any]]:
         hints = get_type_hints(real)
 
         async def fake(call: Call[Any]) -> Event[Any]:
-            return await self._take(name, call)
+            return await take(name, call)
 
         fake.__annotations__ = hints
         return activity.defn(name=real.__name__)(fake)
@@ -161,6 +167,13 @@ class FakeParticipants:
         answer = self._effect(name, call)
         await _act(self._after.get(name), attempt, call)
         return answer
+
+    async def _find(self, name: str, call: Call[Any]) -> Event[Any]:
+        self.calls.append(call.name)
+        await _act(self._before.get(call.name), activity.info().attempt, call)
+        if call.key not in self._answers or call.key in self._undone:
+            raise did_not_happen(call)
+        return self._stamped(call, self._answers[call.key])
 
     def _effect(self, name: str, call: Call[Any]) -> Event[Any]:
         if call.direction is Direction.DO:

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStock,
         ReserveStock,
     )
+    from contracts.events import OrderConfirmed
     from contracts.sagas import ORDER
     from saga import Saga, SagaInput, SagaOutcome, SagaWorkflow, Step, Undo
 
@@ -40,8 +41,9 @@ create_shipment = Step(
     action=ShippingActivities.create_shipment,
     undo=Undo(ShippingActivities.cancel_shipment, CancelShipment.undoing),
     pivot=True,
+    probe=ShippingActivities.find_shipment,
 )
-confirm_order = Step(action=OrderActivities.confirm_order)
+confirm_order = Step(action=OrderActivities.confirm_order, by_hand=OrderConfirmed.by_hand)
 
 
 @workflow.defn(name=ORDER.workflow)

@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.payment import PaymentActivities
-from contracts.commands import ChargePayment, RefundPayment
+from activities.shipping import ShippingActivities
+from contracts.commands import ChargePayment, CreateShipment, RefundPayment
 from contracts.events import PaymentProcessed
 from contracts.money import Money
 from saga import Call, Direction, Event, JsonObject
@@ -21,6 +22,7 @@ TOTAL = Money(minor=2820, currency="USD")
 CHARGE = ChargePayment(
     payment_id="payment-1", order_id="1", customer_id="C-1", total=TOTAL, card_token="tok_visa"
 )
+SHIPPED = {"tracking_number": "track-1", "version": 1, "occurred_at": "2026-01-02T03:04:05Z"}
 DONE = {"transaction_id": "t-1", "version": 1, "occurred_at": "2026-01-02T03:04:05Z"}
 
 
@@ -96,6 +98,33 @@ async def test_an_undo_names_the_key_that_it_undoes(
     assert service.asked[0].headers["Idempotency-Key"] == "order-1/charge-payment/undo"
     assert service.asked[0].headers["Undoes-Key"] == "order-1/charge-payment/do"
     assert event.data.amount == Money(minor=0, currency="USD")
+
+
+async def test_a_probe_asks_by_the_key_of_the_action() -> None:
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        unknown = {"type": "urn:problem:key-unknown", "title": "nothing was done"}
+        return (
+            httpx.Response(404, json=unknown)
+            if len(asked) == 1
+            else httpx.Response(200, json=SHIPPED)
+        )
+
+    shipment = CreateShipment(shipment_id="shipment-1", order_id="1", address="1 Main St")
+    call = Call[CreateShipment].model_validate(
+        {**call_of(), "step": "create-shipment", "name": "find-shipment", "command": shipment}
+    )
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shipping") as client:
+        find = ShippingActivities(client).find_shipment
+        with pytest.raises(ApplicationError) as unknown:
+            await ActivityEnvironment().run(find, call)
+        event = await ActivityEnvironment().run(find, call)
+    assert unknown.value.type == "urn:saga:did-not-happen"
+    assert [url.params["key"] for url in asked] == ["order-1/create-shipment/do"] * 2
+    assert event.data.tracking_number == "track-1"
 
 
 async def test_a_trace_goes_on_at_the_participant(

@@ -59,6 +59,20 @@ async def test_repeated_key_gets_the_stored_refusal(client: httpx.AsyncClient) -
     assert (await client.get("/payments/p1")).status_code == 404
 
 
+async def test_an_answer_can_be_asked_for(client: httpx.AsyncClient) -> None:
+    async def asked() -> httpx.Response:
+        return await client.get("/answers", params={"key": "saga/step/do"})
+
+    assert problem_of(await asked()) == (404, "urn:problem:key-unknown")
+    assert (await client.get("/payments/p1")).status_code == 404
+    done = await client.post("/payments", json=payment(), headers=keyed("saga/step/do"))
+    assert (await asked()).content == done.content
+    assert (await asked()).status_code == 201
+    undo = keyed("saga/step/undo", undoes="saga/step/do")
+    await client.post("/payments/p1/refund", json={"reason": "r"}, headers=undo)
+    assert problem_of(await asked()) == UNDONE
+
+
 async def test_undo_before_its_action(client: httpx.AsyncClient) -> None:
     undo = await client.post("/payments/p1/refund", json={}, headers=keyed("u", "k"))
     assert undo.status_code == 200

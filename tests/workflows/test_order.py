@@ -1,5 +1,6 @@
 """The order saga, hour-long outages included, on the time-skipping server."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -148,10 +149,32 @@ async def test_the_deadline_undoes_an_action_whose_answers_are_lost(
     assert order.ledger == done_and_undone(until=FORWARD[FORWARD.index(step) + 1])
 
 
-async def test_a_pivot_without_an_answer_is_undone_too(order: Order) -> None:
+async def test_a_pivot_without_an_answer_is_asked_for_and_goes_on(order: Order) -> None:
     order.participants.give_up(PIVOT, after_effect=True)
     outcome = await (await order.place()).result()
+    assert outcome.status is Status.COMPLETED
+    assert order.ledger == FORWARD
+
+
+async def test_a_pivot_that_did_not_happen_is_undone_all_the_same(order: Order) -> None:
+    order.participants.give_up(PIVOT)
+    outcome = await (await order.place()).result()
     assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.FAILED)
+    assert order.ledger == FORWARD[:3] + UNDOS[::-1][1:]
+    # It may still arrive: its key is barred.
+    assert UNDOS[-1] in order.participants.calls
+
+
+async def test_a_pivot_that_nobody_can_tell_of_waits_for_a_person(order: Order) -> None:
+    order.participants.give_up(PIVOT, after_effect=True)
+    order.participants.give_up("find-shipment")
+    handle = await order.place()
+    while not (state := await order.state()).stuck:
+        await asyncio.sleep(0.02)
+    assert state.stuck[PIVOT].step == "find-shipment"
+    order.participants.recover("find-shipment")
+    assert (await order.cancel()).accepted
+    assert (await handle.result()).cause is Cause.CANCELLED
     assert order.ledger == FORWARD[:4] + UNDOS[::-1]
 
 
