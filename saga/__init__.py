@@ -11,6 +11,7 @@ from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
 from saga.identity import Direction, idempotency_key, saga_id
+from saga.lint import Finding, UnsafeSaga, lint
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureKind",
+    "Finding",
     "Headline",
     "JsonObject",
     "Policy",
@@ -56,12 +58,14 @@ __all__ = [
     "StepStatus",
     "StepUnanswered",
     "Undo",
+    "UnsafeSaga",
     "answered",
     "bug",
     "did_not_happen",
     "digest",
     "fold",
     "idempotency_key",
+    "lint",
     "misconfigured",
     "outage",
     "refused",
