@@ -12,6 +12,7 @@ from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
 from saga.express import express
 from saga.identity import Direction, idempotency_key, saga_id
+from saga.lint import Finding, UnsafeSaga, lint
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
 from saga.plugin import SagaPlugin
 from saga.port import Saga
@@ -33,6 +34,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureKind",
+    "Finding",
     "Headline",
     "JsonObject",
     "NotRecoverable",
@@ -59,6 +61,7 @@ __all__ = [
     "StepStatus",
     "StepUnanswered",
     "Undo",
+    "UnsafeSaga",
     "answered",
     "bug",
     "did_not_happen",
@@ -66,6 +69,7 @@ __all__ = [
     "express",
     "fold",
     "idempotency_key",
+    "lint",
     "misconfigured",
     "outage",
     "refused",

@@ -117,12 +117,12 @@ class Orchestrator:
             self.course.go_on_or_unwind()
         except Interrupted:
             await self._compensate(self.course.unanswered)
-        except SagaError as error:
-            await self._compensate(error.failed)
-        except FailureError as error:
+        except (SagaError, FailureError) as error:
             if self._in(Phase.COMMITTED):
+                # Nothing is undone any more: the story has a mistake, which waits for a fix.
                 raise RuntimeError("the flow has failed after its pivot") from error
-            await self._compensate(self._raised(error))
+            failed = error.failed if isinstance(error, SagaError) else self._raised(error)
+            await self._compensate(failed)
         else:
             self.course.phase = Phase.COMMITTED
             self._log.record(SagaCompleted(saga_id=self.saga_id))

@@ -4,10 +4,13 @@ import dataclasses
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from typing_extensions import override
 
 from saga.interceptor import CallInterceptor
+from saga.limits import NoTimeouts
+from saga.lint import check_worker
 
 PASSED_THROUGH = (
     "saga",
@@ -23,15 +26,29 @@ PASSED_THROUGH = (
 
 
 class SagaPlugin(SimplePlugin):
-    """Give it to the client (its workers inherit it) and to `Replayer(plugins=...)`."""
+    """Give it to the client (its workers inherit it) and to `Replayer(plugins=...)`.
+
+    A worker of an unsafe saga does not start; see `saga.lint`.
+    """
 
     def __init__(self) -> None:
         super().__init__(
             "durable-saga",
             data_converter=pydantic_data_converter,
-            interceptors=[CallInterceptor()],
+            interceptors=[CallInterceptor(), NoTimeouts()],
             workflow_runner=_in_sandbox,
         )
+
+    @override
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Refuse to start a worker of an unsafe saga; raises UnsafeSaga."""
+        config = super().configure_worker(config)
+        check_worker(
+            config.get("workflows", ()),
+            config.get("activities", ()),
+            config.get("workflow_failure_exception_types", ()),
+        )
+        return config
 
 
 def _in_sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:

@@ -11,6 +11,7 @@ from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
 from saga.host import InWorkflow
+from saga.limits import refuse_timeouts
 from saga.log import Log
 from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
@@ -52,7 +53,10 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         """Run the flow as a saga; ends when its events are out.
 
         A saga cancelled by Temporal's own means is compensated and then closes as Canceled.
+        One that was started with a workflow timeout fails before its first step.
         """
+        info = workflow.info()
+        refuse_timeouts(info.execution_timeout, info.run_timeout)
         log = self._log = Log(InWorkflow(), self.kind.name, start)
         self._orchestrator = Orchestrator(log, start.deadline or self.deadline)
         log.on_change = self._show

@@ -22,6 +22,7 @@ from saga import (
     SagaOutcome,
     SagaWorkflow,
     Step,
+    StepRefused,
     Undo,
     answered,
     did_not_happen,
@@ -276,6 +277,12 @@ class TripSaga(SagaWorkflow[BookTrip]):
             await saga.step(pay_trip, book)
         elif trip.plan == "optional as required":
             await saga.step(book_car, book)
+        elif trip.plan == "remembers a refusal after the pivot":
+            try:
+                await saga.step(book_hotel, book)
+            except StepRefused:
+                await saga.step(pay_trip, book)
+                raise
         elif trip.plan == "raises after the pivot":
             await saga.step(pay_trip, book)
             raise ApplicationError("not foreseen")

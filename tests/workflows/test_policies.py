@@ -252,6 +252,11 @@ async def test_a_refused_step_after_the_pivot_is_tried_again_under_a_new_key(tri
 @pytest.mark.parametrize(
     ("plan", "why", "done"),
     [
+        (
+            "remembers a refusal after the pivot",
+            "the flow has failed after its pivot",
+            ["pay-trip"],
+        ),
         ("raises after the pivot", "the flow has failed after its pivot", ["pay-trip"]),
         ("optional as required", "do it with `saga.attempt`", []),
     ],
@@ -259,6 +264,7 @@ async def test_a_refused_step_after_the_pivot_is_tried_again_under_a_new_key(tri
 async def test_a_mistake_in_a_flow_waits_for_a_fix(
     trip: Trip, plan: str, why: str, done: list[str]
 ) -> None:
+    trip.agency.refuse = {"book-hotel"}
     handle = await trip.book(plan)
     failed: list[str] = []
     async with asyncio.timeout(30):
