@@ -1,6 +1,6 @@
 """The worker: everything that is not configured is started here, then sagas are carried out.
 
-python worker.py [--metrics HOST:PORT] [--faults]
+python worker.py [--metrics HOST:PORT] [--faults] [--saga MODULE]...
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,10 +35,14 @@ from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging, prometheus_runtime
 from runtime.tracing import tracing_plugins
-from saga import SagaPlugin, Sink
+from saga import SagaPlugin, SagaWorkflow, Sink
+from saga.named import activities_of, sagas_named
 from workflows.order import OrderSaga
 
-WORKFLOWS = (OrderSaga,)
+Activities = Sequence[Callable[..., object]]
+Workflows = Sequence[type[SagaWorkflow[Any]]]
+
+WORKFLOWS: Workflows = (OrderSaga,)
 DRAIN = timedelta(seconds=10)
 """How long activities under way may go on after a signal; what is cut off is tried again."""
 KILLED_AFTER = timedelta(seconds=2)
@@ -47,8 +52,6 @@ READ_DATABASE_RETRY = 5.0
 """Seconds between looks for a read database that is away."""
 
 log = logging.getLogger("worker")
-
-Activities = Sequence[Callable[..., object]]
 
 
 def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
@@ -70,12 +73,14 @@ def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
     ]
 
 
-def saga_worker(client: Client, task_queue: str, activities: Activities) -> Worker:
+def saga_worker(
+    client: Client, task_queue: str, activities: Activities, workflows: Workflows = WORKFLOWS
+) -> Worker:
     """The worker that runs sagas and their steps."""
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
+        workflows=workflows,
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -149,7 +154,9 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
             events = PublicationActivities(open_publisher(settings.event_broker_url))
             publishing = sink_worker(client, queue, publication, [events.publish_events])
             await stack.enter_async_context(publishing)
-        await stack.enter_async_context(saga_worker(client, queue, step_activities(clients)))
+        activities = [*step_activities(clients), *options.activities]
+        sagas = saga_worker(client, queue, activities, [*WORKFLOWS, *options.sagas])
+        await stack.enter_async_context(sagas)
         log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)
         log.info("Web UI        %s", embedded.ui_url or "of the server in use")
         for name, url in embedded.service_urls.items():
@@ -171,8 +178,18 @@ def main() -> int:
     parser.add_argument(
         "--faults", action="store_true", help="give the embedded services fault switches"
     )
+    parser.add_argument(
+        "--saga",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        dest="modules",
+        help="carry out this module's sagas too, with its ACTIVITIES; repeatable",
+    )
     options = parser.parse_args()
     try:
+        options.sagas = [saga for module in options.modules for saga in sagas_named(module)]
+        options.activities = [it for module in options.modules for it in activities_of(module)]
         settings = Settings.from_environment()
         configure_logging(settings.saga_log_level, settings.saga_log_format)
         asyncio.run(work(settings, options))

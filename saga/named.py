@@ -4,6 +4,7 @@ What is named is imported, so it runs as it would in a worker.
 """
 
 import importlib
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TypeGuard
 
@@ -30,6 +31,18 @@ def sagas_named(target: str) -> list[AnySaga]:
     if found := _defined_in(module):
         return found
     raise NotASaga(f"{module_name} defines no saga: name the module of a SagaWorkflow subclass")
+
+
+def activities_of(target: str) -> list[Callable[..., object]]:
+    """What a module lists as ACTIVITIES, the steps' activities; raises NotASaga if nothing."""
+    module = _imported(target.partition(":")[0])
+    listed = getattr(module, "ACTIVITIES", None)
+    if not isinstance(listed, Sequence) or not all(callable(it) for it in listed):
+        raise NotASaga(
+            f"{module.__name__} lists no ACTIVITIES: let it say which activities its steps call,"
+            " such as ACTIVITIES = [bookings.book_hotel, bookings.cancel_hotel]"
+        )
+    return list(listed)
 
 
 def _imported(name: str) -> ModuleType:
