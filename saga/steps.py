@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, Literal, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, get_type_hints, overload
 
 from saga.envelope import Call, CommandT, Event, EventT
 from saga.messages import Command, DomainEvent
@@ -39,17 +39,36 @@ UNTIL_STUCK = Policy(give_up_after=timedelta(hours=1))
 
 
 class Undo(Generic[CommandT]):
-    """How a step is taken back: an activity, and its command made from the action's."""
+    """How a step is taken back: an activity, and a command made from the action's, or the same."""
 
+    @overload
+    def __init__(
+        self: Undo[UndoT],
+        activity: Activity[UndoT, EventT],
+        *,
+        policy: Policy = ...,
+        holds_up: bool = ...,
+    ) -> None: ...
+
+    @overload
     def __init__(
         self,
         activity: Activity[UndoT, EventT],
         command: Callable[[CommandT], UndoT],
         *,
+        policy: Policy = ...,
+        holds_up: bool = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        activity: AnyActivity,
+        command: Callable[[Any], Command] = lambda action: action,
+        *,
         policy: Policy = UNTIL_STUCK,
         holds_up: bool = True,
     ) -> None:
-        self.activity: AnyActivity = activity
+        self.activity = activity
         self.command: Callable[[CommandT], Command] = command
         self.policy = policy
         self.holds_up = holds_up

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("benchmarks",),
     ("demo",),
+    ("examples",),
     ("worker", "starter"),
     ("cli",),
     ("workflows",),
