@@ -1,70 +1,96 @@
-"""`cancel`: ask for an order to be undone, and wait for the answer."""
+"""What a person asks of one saga: cancel, pause, resume, repair and recover; the answer is told."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
 from cli.follow import WAITING
-from cli.problems import NoAnswer, UnknownOrder
-from cli.temporal import OrderSagas, saga_of
-from cli.terminal import note, say, say_json
+from cli.problems import NoAnswer, UnknownSaga
+from cli.saga_id import SagaId
+from cli.temporal import Question, TemporalSagas
+from cli.terminal import PROGRAM, note, say, say_json
 from runtime.settings import Settings
-from saga import Reply, Request
+from saga import Reply, Request, Sagas, Status
 
 _SOON = 1.0
 """Seconds after which the person is told what the answer waits for."""
+REQUESTS: Mapping[str, Callable[[Sagas, str, Request], Awaitable[Reply]]] = {
+    "cancel": Sagas.cancel,
+    "pause": Sagas.pause,
+    "resume": Sagas.resume,
+    "recover": Sagas.recover,
+}
+"""What is asked by which command, with who and why."""
+_DONE = {
+    "cancel": "cancelled",
+    "pause": "paused",
+    "resume": "resumed",
+    "repair": "repaired",
+    "recover": "recovered",
+}
 
 
-async def cancel_order(
-    order_id: str, by: str, reason: str, patience: timedelta, *, as_json: bool
-) -> int:
-    """Cancel an order; returns the exit code.
+@dataclass(frozen=True)
+class Asking:
+    """One question to one saga, under the name of its command."""
 
-    Raises:
-        UnknownOrder: there is no such order.
-        NoAnswer: for as long as `patience` no worker answered, or the server is away.
-    """
-    sagas = await OrderSagas.connect(Settings.from_environment())
-    asking = asyncio.create_task(sagas.cancel(order_id, Request(by=by, reason=reason)))
-    await _wait(asking, sagas, order_id, patience)
-    reply = asking.result() or await _too_late(sagas, order_id)
-    if as_json:
-        answer = reply.model_dump(mode="json")
-        say_json({"order_id": order_id, "saga_id": saga_of(order_id), **answer})
-    elif reply.accepted:
-        say(f"order {order_id}: cancel accepted, {reply.message}")
-    else:
-        say(f"order {order_id}: {reply.message}")
-    return 0 if reply.accepted else 1
+    saga: SagaId
+    command: str
+    question: Question
+    patience: timedelta
+    as_json: bool
 
+    async def run(self) -> int:
+        """Ask and tell the answer; returns the exit code.
 
-async def _wait(
-    asking: asyncio.Task[Reply | None], sagas: OrderSagas, order_id: str, patience: timedelta
-) -> None:
-    told: set[str] = set()
-    alive = monotonic()
-    while not (await asyncio.wait({asking}, timeout=_SOON))[0]:
-        state = await sagas.state(order_id)
-        if state is not None:
-            # A worker is there: the answer comes, however long the shipment takes.
-            alive = monotonic()
-            waiting = f"waiting for the answer of {state.current_step or 'the saga'}"
+        Raises:
+            UnknownSaga: there is no such saga.
+            NoAnswer: for as long as `patience` no worker answered, or the server is away.
+        """
+        sagas = await TemporalSagas.connect(Settings.from_environment())
+        asking = asyncio.create_task(sagas.ask(self.saga, self.question))
+        await self._wait(asking, sagas)
+        reply = asking.result() or await self._too_late(sagas)
+        if self.as_json:
+            say_json({**self.saga.members, **reply.model_dump(mode="json")})
         else:
-            waiting = WAITING
-        if not asking.done() and waiting not in told:
-            note(waiting)
-            told.add(waiting)
-        if monotonic() - alive > patience.total_seconds():
-            raise NoAnswer(
-                f"no worker answered within {patience.total_seconds():.0f} s, so whether order"
-                f" {order_id} is cancelled is not known: start one (python worker.py) and ask again"
-            )
+            accepted = f"{self.command} accepted, " if reply.accepted else ""
+            say(f"{self.saga}: {accepted}{reply.message}")
+        return 0 if reply.accepted else 1
+
+    async def _wait(self, asking: asyncio.Task[Reply | None], sagas: TemporalSagas) -> None:
+        told: set[str] = set()
+        alive = monotonic()
+        while not (await asyncio.wait({asking}, timeout=_SOON))[0]:
+            state = await sagas.state(self.saga)
+            if state is not None:
+                # A worker is there: the answer comes, however long the pivot takes.
+                alive = monotonic()
+                waiting = f"waiting for the answer of {state.current_step or 'the saga'}"
+            else:
+                waiting = WAITING
+            if not asking.done() and waiting not in told:
+                note(waiting)
+                told.add(waiting)
+            if monotonic() - alive > self.patience.total_seconds():
+                raise NoAnswer(
+                    f"no worker answered within {self.patience.total_seconds():.0f} s, so whether"
+                    f" {self.saga} is {_DONE[self.command]} is not known:"
+                    " start one (python worker.py) and ask again"
+                )
+
+    async def _too_late(self, sagas: TemporalSagas) -> Reply:
+        found = await sagas.find(self.saga)
+        if found is None:
+            raise UnknownSaga(self.saga)
+        message = f"too late: it is {found.status} already"
+        if found.status is Status.TERMINATED:
+            message = f"it was ended from outside; bring it to its end: {recovery(self.saga)}"
+        return Reply(accepted=False, status=found.status, message=message)
 
 
-async def _too_late(sagas: OrderSagas, order_id: str) -> Reply:
-    found = await sagas.find(order_id)
-    if found is None:
-        raise UnknownOrder(order_id)
-    return Reply(
-        accepted=False, status=found.status, message=f"too late: it is {found.status} already"
-    )
+def recovery(saga: SagaId) -> str:
+    """The command that brings a saga to its end which was ended from outside."""
+    return f"{PROGRAM} recover {saga.arguments} --reason WHY"
