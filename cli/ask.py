@@ -10,7 +10,7 @@ from cli.follow import WAITING
 from cli.problems import NoAnswer, UnknownSaga
 from cli.saga_id import SagaId
 from cli.temporal import Question, TemporalSagas
-from cli.terminal import PROGRAM, note, say, say_json
+from cli.terminal import note, say, say_json
 from runtime.settings import Settings
 from saga import Reply, Request, Sagas, Status
 
@@ -87,10 +87,5 @@ class Asking:
             raise UnknownSaga(self.saga)
         message = f"too late: it is {found.status} already"
         if found.status is Status.TERMINATED:
-            message = f"it was ended from outside; bring it to its end: {recovery(self.saga)}"
+            message = f"it was ended from outside; bring it to its end: {self.saga.recovery}"
         return Reply(accepted=False, status=found.status, message=message)
-
-
-def recovery(saga: SagaId) -> str:
-    """The command that brings a saga to its end which was ended from outside."""
-    return f"{PROGRAM} recover {saga.arguments} --reason WHY"

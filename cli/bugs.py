@@ -125,9 +125,8 @@ async def _told(client: Client, event: HistoryEvent) -> tuple[str, str]:
     failed = event.workflow_task_failed_event_attributes
     name = WorkflowTaskFailedCause.Name(failed.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
     error = await client.data_converter.decode_failure(failed.failure)
-    kind = failed.failure.application_failure_info.type
     first, *_ = [*str(error).splitlines(), ""]
-    return name.lower().replace("_", "-"), one_line(f"{kind}: {first}" if kind else first)
+    return name.lower().replace("_", "-"), one_line(first)
 
 
 def _document(bug: Bug) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """`status`, `sagas` and `orders`: what the read database says."""
 
-from cli.ask import recovery
 from cli.problems import BadInput, NoAnswer
 from cli.read_database import read_saga, read_sagas
 from cli.saga_id import SagaId
@@ -66,7 +65,7 @@ def _status(given: str | None) -> Status | None:
 def _next(saga: SagaId, view: SagaView) -> str | None:
     """What a person can do."""
     if view.status is Status.TERMINATED:
-        return recovery(saga)
+        return saga.recovery
     if view.status is Status.STUCK and view.failure is not None:
         return f"{PROGRAM} repair {saga.arguments} --step {view.failure.step} --retry --reason WHY"
     return None
@@ -100,7 +99,7 @@ async def _not_projected(settings: Settings, saga: SagaId, *, as_json: bool) -> 
     if as_json:
         say_json({**saga.members, "status": found.status, "version": 0})
     elif found.status is Status.TERMINATED:
-        say(f"{saga}: terminated, and not in the read database; next: {recovery(saga)}")
+        say(f"{saga}: terminated, and not in the read database; next: {saga.recovery}")
     else:
         say(f"{saga}: {found.status}; accepted, not in the read database yet")
     return 0

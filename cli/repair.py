@@ -30,7 +30,7 @@ def repair_of(
         # What JSON can write and UTF-8 cannot would otherwise fail on the way.
         repair.model_dump_json()
     except BadInput as problem:
-        raise BadInput(f"--with: {problem}, such as '{{\"amount_minor\": 5}}'") from None
+        raise BadInput(f"--with: {problem}; write it like '{{\"amount_minor\": 5}}'") from None
     except (ValidationError, PydanticSerializationError):
         raise BadInput("--with: it holds what cannot be sent: broken text, or too deep") from None
     return repair

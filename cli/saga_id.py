@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Self
 
+from cli.terminal import PROGRAM
 from contracts.sagas import ORDER
 from saga import saga_id
 
@@ -40,6 +41,11 @@ class SagaId:
         """The arguments that name it in a command for the shell."""
         kind = "" if self.type == ORDER.name else f" --type {shlex.quote(self.type)}"
         return shlex.quote(self.business_id) + kind
+
+    @property
+    def recovery(self) -> str:
+        """The command that brings it to its end when it was ended from outside."""
+        return f"{PROGRAM} recover {self.arguments} --reason WHY"
 
 
 def order_saga(order_id: str) -> SagaId:

@@ -91,7 +91,7 @@ class ReadModel:
         """How the sagas stand that have a row, by their ids; at most a thousand of them."""
         query = select(TABLE.c.saga_id, TABLE.c.status).where(TABLE.c.saga_id.in_(saga_ids))
         async with connection(self._engine) as connected:
-            return dict(await connected.execute(query))
+            return {row.saga_id: row.status for row in await connected.execute(query)}
 
     async def _rows(self, query: SelectOfScalar[SagaRow]) -> list[SagaRow]:
         async with connection(self._engine) as connected, AsyncSession(connected) as session:
