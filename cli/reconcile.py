@@ -5,7 +5,7 @@ from datetime import datetime
 
 from cli.read_database import read_database
 from cli.saga_id import SagaId
-from cli.temporal import TemporalSagas
+from cli.temporal import Found, TemporalSagas
 from cli.terminal import note, say, say_json
 from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
@@ -42,21 +42,25 @@ async def reconcile(saga_type: str | None, *, as_json: bool) -> int:
             some = ids[start : start + _AT_ONCE]
             statuses = await model.statuses(some)
             for saga in (named[it] for it in some if _open(statuses.get(it))):
-                latest = await sagas.find(saga)
-                if latest is None or latest.closed_at is None:
-                    continue
-                if latest.status is not Status.TERMINATED:
+                closed_at = _ended_at(await sagas.find(saga))
+                if closed_at is None:
                     continue
                 has_row = saga.workflow_id in statuses
-                if has_row and not await projector.close(saga.workflow_id, latest.closed_at):
+                if has_row and not await projector.close(saga.workflow_id, closed_at):
                     continue
-                found.append(Ended(saga, latest.closed_at, has_row))
+                found.append(Ended(saga, closed_at, has_row))
     _tell(found, as_json=as_json)
     return 1 if found else 0
 
 
 def _open(status: Status | None) -> bool:
     return status is None or not status.final
+
+
+def _ended_at(latest: Found | None) -> datetime | None:
+    if latest is None or latest.status is not Status.TERMINATED:
+        return None
+    return latest.closed_at
 
 
 def _tell(found: list[Ended], *, as_json: bool) -> None:
