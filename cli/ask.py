@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
-from cli.follow import WAITING
 from cli.problems import NoAnswer, UnknownSaga
 from cli.saga_id import SagaId
 from cli.temporal import Question, TemporalSagas
@@ -70,7 +69,7 @@ class Asking:
                 alive = monotonic()
                 waiting = f"waiting for the answer of {state.current_step or 'the saga'}"
             else:
-                waiting = WAITING
+                waiting = f"waiting for {self.saga.worker}"
             if not asking.done() and waiting not in told:
                 note(waiting)
                 told.add(waiting)
@@ -78,7 +77,7 @@ class Asking:
                 raise NoAnswer(
                     f"no worker answered within {self.patience.total_seconds():.0f} s, so whether"
                     f" {self.saga} is {_DONE[self.command]} is not known:"
-                    " start one (python worker.py) and ask again"
+                    f" start {self.saga.worker} and ask again, or see `stuck --bugs`"
                 )
 
     async def _too_late(self, sagas: TemporalSagas) -> Reply:

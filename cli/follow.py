@@ -12,7 +12,6 @@ from saga import SagaState, Status
 
 FIRST_PAUSE = 0.025
 LONGEST_PAUSE = 0.25
-WAITING = "waiting for a worker (python worker.py)"
 
 _GROWTH = 1.4
 _QUIET = 1.0
@@ -43,7 +42,7 @@ async def follow(
             if found is None or found.status is Status.TERMINATED:
                 return state and state.model_copy(update={"status": Status.TERMINATED})
             if latest is None and not waiting:
-                note(WAITING)
+                note(f"waiting for {saga.worker}")
                 waiting = True
             news = monotonic()
         await asyncio.sleep(pause)

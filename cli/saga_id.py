@@ -43,6 +43,11 @@ class SagaId:
         return shlex.quote(self.business_id) + kind
 
     @property
+    def worker(self) -> str:
+        """Who carries it out; another saga's author has a worker of their own."""
+        return "a worker (python worker.py)" if self.type == ORDER.name else "its worker"
+
+    @property
     def recovery(self) -> str:
         """The command that brings it to its end when it was ended from outside."""
         return f"{PROGRAM} recover {self.arguments} --reason WHY"

@@ -82,7 +82,7 @@ async def test_without_a_worker_it_waits_and_then_gives_up(closed_shop: Shop) ->
     assert ran.err == (
         "waiting for a worker (python worker.py)\n"
         f"error: no worker answered within 2 s, so whether order {order_id} is cancelled is not"
-        " known: start one (python worker.py) and ask again\n"
+        " known: start a worker (python worker.py) and ask again, or see `stuck --bugs`\n"
     )
 
 

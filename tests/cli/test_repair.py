@@ -154,7 +154,7 @@ async def test_without_a_worker_a_repair_gives_up(closed_shop: Shop, here: Here)
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.splitlines()[-1] == (
         f"error: no worker answered within 1 s, so whether order {order_id} is repaired is not"
-        " known: start one (python worker.py) and ask again"
+        " known: start a worker (python worker.py) and ask again, or see `stuck --bugs`"
     )
 
 
