@@ -22,19 +22,20 @@ Recover = Callable[[Sagas, str, Request], Awaitable[Reply]]
 
 
 async def terminated(shop: Shop, here: Here) -> str:
-    """Place an order and terminate it while its stock is being reserved."""
+    """Place an order and terminate it while its stock is being reserved; no worker is left."""
     held = shop.participants.hold("reserve-stock")
     order_id = str(uuid4())
-    await here.run(shop.settings, "place-order", *ORDER, "--order-id", order_id)
-    await held.reached.wait()
+    async with shop.working():
+        await here.run(shop.settings, "place-order", *ORDER, "--order-id", order_id)
+        await held.reached.wait()
 
-    async def is_projected() -> bool:
-        ran = await here.run(shop.settings, "status", order_id)
-        return "step         reserve-stock" in ran.out
+        async def is_projected() -> bool:
+            ran = await here.run(shop.settings, "orders", "--json")
+            return order_id in ran.out
 
-    await eventually(is_projected)
-    await shop.env.client.get_workflow_handle(f"order-{order_id}").terminate("by a test")
-    held.release()
+        await eventually(is_projected)
+        await shop.env.client.get_workflow_handle(f"order-{order_id}").terminate("by a test")
+        held.release()
     return order_id
 
 
@@ -58,11 +59,13 @@ async def reset(shop: Shop, order_id: str) -> None:
     )
 
 
-async def test_a_row_comes_to_say_that_its_saga_was_terminated(own_shop: Shop, here: Here) -> None:
+async def test_a_row_comes_to_say_that_its_saga_was_terminated(
+    closed_shop: Shop, here: Here
+) -> None:
     async def command(*arguments: str, **variables: str) -> Ran:
-        return await here.run(own_shop.settings, *arguments, **variables)
+        return await here.run(closed_shop.settings, *arguments, **variables)
 
-    order_id = await terminated(own_shop, here)
+    order_id = await terminated(closed_shop, here)
     recover = f"python starter.py recover {order_id} --reason WHY"
     # Before the row does, `status` says so, if it can ask.
     shown, document = await command("status", order_id), await command("status", order_id, "--json")
@@ -98,15 +101,15 @@ async def test_a_row_comes_to_say_that_its_saga_was_terminated(own_shop: Shop, h
     assert after == {**before, **changed}
 
     # A run that takes the saga up again replaces the row.
-    await reset(own_shop, order_id)
-    await own_shop.has_projected(order_id)
+    await reset(closed_shop, order_id)
+    async with closed_shop.working():
+        await closed_shop.has_projected(order_id)
     assert json.loads((await command("orders", "--json")).out)[0]["status"] == "completed"
     assert await found() == ""
 
 
 async def test_a_saga_that_was_taken_up_again_is_not_closed(closed_shop: Shop, here: Here) -> None:
-    async with closed_shop.working():
-        order_id = await terminated(closed_shop, here)
+    order_id = await terminated(closed_shop, here)
     await reset(closed_shop, order_id)  # The row knows nothing of it while there is no worker.
     listed = await here.run(closed_shop.settings, "reconcile", "--json")
     assert order_id not in listed.out
