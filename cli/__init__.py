@@ -1,1 +1,1 @@
-"""The command line: place an order, look at it, list orders, cancel one."""
+"""The command line: place an order; look at sagas of any type, and steer them."""

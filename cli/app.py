@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
+from cli.looking import orders, reconcile, sagas, status, stuck
+from cli.options import Json
+from cli.steering import cancel, pause, recover, repair, resume
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Place an order, look at it, list orders, cancel one.",
+    help="Place an order; look at sagas of any type, and steer them.",
 )
-
-OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id.")]
-Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 
 
 @app.command("place-order")
@@ -61,44 +61,5 @@ def place_order(
     raise typer.Exit(asyncio.run(placing.run(wait=wait)))
 
 
-@app.command()
-def status(order_id: OrderId, as_json: Json = False) -> None:
-    """Show one order, as the read database has it."""
-    from cli.look import show_order
-    from cli.values import identifier
-
-    wanted = identifier("ORDER_ID", order_id)
-    raise typer.Exit(asyncio.run(show_order(wanted, as_json=as_json)))
-
-
-@app.command()
-def orders(
-    customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only those that stand so.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """List orders, the newest first, as the read database has them."""
-    from cli.look import list_orders
-
-    raise typer.Exit(asyncio.run(list_orders(customer, status, limit, as_json=as_json)))
-
-
-@app.command()
-def cancel(
-    order_id: OrderId,
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the order.")],
-    by: Annotated[str | None, typer.Option(help="Who; you when absent.")] = None,
-    timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to wait for a worker: 60, 60s, 1m.")
-    ] = "60s",
-    as_json: Json = False,
-) -> None:
-    """Undo an order that has not been shipped yet."""
-    patience = duration("--timeout", timeout)
-    from cli.cancel import cancel_order
-    from cli.values import identifier, me, text
-
-    wanted = identifier("ORDER_ID", order_id)
-    why, who = text("--reason", reason), text("--by", me() if by is None else by)
-    raise typer.Exit(asyncio.run(cancel_order(wanted, who, why, patience, as_json=as_json)))
+for command in (status, orders, sagas, stuck, cancel, pause, resume, repair, recover, reconcile):
+    app.command()(command)

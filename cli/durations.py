@@ -1,7 +1,7 @@
-"""Durations as a person writes them."""
+"""Durations as a person writes and reads them."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from cli.problems import BadInput
 
@@ -19,3 +19,14 @@ def duration(option: str, text: str) -> timedelta:
     if not _SHORTEST <= length <= _LONGEST:
         raise BadInput(f"{option} {text!r}: must be from one second to a year")
     return length
+
+
+def age(since: datetime) -> str:
+    """How long ago that was, in its two largest units: `3h 12m`."""
+    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days}d {hours % 24}h"
+    if hours:
+        return f"{hours}h {minutes % 60}m"
+    return f"{minutes}m {seconds % 60}s" if minutes else f"{seconds}s"

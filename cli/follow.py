@@ -1,17 +1,17 @@
-"""Following an order to its outcome, by asking its saga."""
+"""Following a saga to its outcome, by asking it."""
 
 import asyncio
 import gc
 from collections.abc import Callable
 from time import monotonic
 
-from cli.temporal import OrderSagas
+from cli.saga_id import SagaId
+from cli.temporal import TemporalSagas
 from cli.terminal import note
 from saga import SagaState, Status
 
 FIRST_PAUSE = 0.025
 LONGEST_PAUSE = 0.25
-WAITING = "waiting for a worker (python worker.py)"
 
 _GROWTH = 1.4
 _QUIET = 1.0
@@ -19,7 +19,7 @@ _QUIET = 1.0
 
 
 async def follow(
-    sagas: OrderSagas, order_id: str, show: Callable[[SagaState], None] = lambda _: None
+    sagas: TemporalSagas, saga: SagaId, show: Callable[[SagaState], None] = lambda _: None
 ) -> SagaState | None:
     """The state with the outcome; `show` gets each new state on the way, and this one.
 
@@ -29,7 +29,7 @@ async def follow(
     state: SagaState | None = None
     pause, news, waiting = FIRST_PAUSE, monotonic(), False
     while True:
-        latest = await sagas.state(order_id)
+        latest = await sagas.state(saga)
         if latest is not None and latest != state:
             state = latest
             show(state)
@@ -38,11 +38,11 @@ async def follow(
             pause, news = FIRST_PAUSE, monotonic()
         elif latest is None or monotonic() - news > _QUIET:
             gc.enable()  # See `cli.process`.
-            found = await sagas.find(order_id)
+            found = await sagas.find(saga)
             if found is None or found.status is Status.TERMINATED:
                 return state and state.model_copy(update={"status": Status.TERMINATED})
             if latest is None and not waiting:
-                note(WAITING)
+                note(f"waiting for {saga.worker}")
                 waiting = True
             news = monotonic()
         await asyncio.sleep(pause)

@@ -1,44 +1,57 @@
-"""`status` and `orders`: what the read database says."""
+"""`status`, `sagas` and `orders`: what the read database says."""
 
 from cli.problems import BadInput, NoAnswer
-from cli.read_database import read_order, read_orders
-from cli.terminal import note, say, say_json
+from cli.read_database import read_saga, read_sagas
+from cli.saga_id import SagaId
+from cli.terminal import PROGRAM, note, say, say_json
+from contracts.sagas import ORDER
+from read_model.views import SagaView
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
 from saga import Status
 
 
-async def show_order(order_id: str, *, as_json: bool) -> int:
-    """Show one order; returns the exit code."""
+async def show_saga(saga: SagaId, *, as_json: bool) -> int:
+    """Show one saga; returns the exit code."""
     settings = Settings.from_environment()
-    order = await read_order(settings, order_id)
-    if order is None:
-        return await _not_projected(settings, order_id, as_json=as_json)
+    view = await read_saga(settings, saga)
+    if view is None:
+        return await _not_projected(settings, saga, as_json=as_json)
+    view = view if view.status.final else await _unless_ended(settings, saga, view)
     if as_json:
-        say_json(order.model_dump(mode="json"))
+        say_json(view.model_dump(mode="json"))
         return 0
-    from cli.tables import print_order
+    from cli.tables import print_saga
     from cli.temporal import web_ui
 
-    print_order(order, web_ui(settings, order_id))
+    print_saga(saga, view, _next(saga, view), web_ui(settings, saga))
     return 0
 
 
-async def list_orders(
-    customer_id: str | None, status: str | None, limit: int, *, as_json: bool
+async def list_sagas(
+    saga_type: str | None,
+    customer_id: str | None,
+    status: str | None,
+    limit: int,
+    *,
+    as_json: bool,
 ) -> int:
-    """List orders; returns the exit code."""
-    found = await read_orders(
-        Settings.from_environment(), customer_id=customer_id, status=_status(status), limit=limit
+    """List sagas of one type or of all; returns the exit code."""
+    found = await read_sagas(
+        Settings.from_environment(),
+        saga_type=saga_type,
+        customer_id=customer_id,
+        status=_status(status),
+        limit=limit,
     )
     if as_json:
-        say_json([order.model_dump(mode="json") for order in found])
+        say_json([view.model_dump(mode="json") for view in found])
     elif found:
-        from cli.tables import print_orders
+        from cli.tables import print_sagas
 
-        print_orders(found)
+        print_sagas(found, saga_type)
     else:
-        note("no orders")
+        note("no orders" if saga_type == ORDER.name else "no sagas")
     return 0
 
 
@@ -49,20 +62,44 @@ def _status(given: str | None) -> Status | None:
         raise BadInput(f"--status {given!r}: give one of {', '.join(Status)}") from None
 
 
-async def _not_projected(settings: Settings, order_id: str, *, as_json: bool) -> int:
-    """An order may be so new that only Temporal knows it."""
-    from cli.temporal import OrderSagas, saga_of
+def _next(saga: SagaId, view: SagaView) -> str | None:
+    """What a person can do."""
+    if view.status is Status.TERMINATED:
+        return saga.recovery
+    if view.status is Status.STUCK and view.failure is not None:
+        return f"{PROGRAM} repair {saga.arguments} --step {view.failure.step} --retry --reason WHY"
+    return None
+
+
+async def _unless_ended(settings: Settings, saga: SagaId, view: SagaView) -> SagaView:
+    """What the row cannot know: that someone has ended the saga from outside."""
+    from cli.temporal import TemporalSagas
 
     try:
-        found = await (await OrderSagas.connect(settings)).find(order_id)
+        found = await (await TemporalSagas.connect(settings)).find(saga)
     except (RuntimeProblem, NoAnswer) as problem:
-        raise NoAnswer(f"order {order_id} is not in the read database, and {problem}") from problem
+        note(f"warning: as it was last projected; whether it still runs is not known: {problem}")
+        return view
+    if found is None or found.status is not Status.TERMINATED:
+        return view
+    return view.model_copy(update={"status": found.status, "closed_at": found.closed_at})
+
+
+async def _not_projected(settings: Settings, saga: SagaId, *, as_json: bool) -> int:
+    """A saga may be so new that only Temporal knows it."""
+    from cli.temporal import TemporalSagas
+
+    try:
+        found = await (await TemporalSagas.connect(settings)).find(saga)
+    except (RuntimeProblem, NoAnswer) as problem:
+        raise NoAnswer(f"{saga} is not in the read database, and {problem}") from problem
     if found is None:
-        note(f"no order {order_id}")
+        note(f"no {saga}")
         return 1
     if as_json:
-        saga_id = saga_of(order_id)
-        say_json({"order_id": order_id, "saga_id": saga_id, "status": found.status, "version": 0})
+        say_json({**saga.members, "status": found.status, "version": 0})
+    elif found.status is Status.TERMINATED:
+        say(f"{saga}: terminated, and not in the read database; next: {saga.recovery}")
     else:
-        say(f"order {order_id}: {found.status}; accepted, not in the read database yet")
+        say(f"{saga}: {found.status}; accepted, not in the read database yet")
     return 0

@@ -1,12 +1,12 @@
 """Where an order comes from: the options, or a file."""
 
-import json
 import re
 import sys
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from cli.json_input import json_object
 from cli.order_document import Document, GivenOrder, order_of
 from cli.problems import BadInput
 
@@ -60,7 +60,7 @@ class OrderOptions:
             raise BadInput(f"--file says the whole order: leave out {also}, or --file")
         source = "standard input" if path == "-" else path
         try:
-            return order_of(_parsed(_read(path)), {})
+            return order_of(json_object(_read(path), "order", Decimal), {})
         except BadInput as problem:
             raise BadInput(f"{source}: {problem}") from None
 
@@ -86,39 +86,3 @@ def _read(path: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise BadInput(f"an order has at most {MAX_BYTES} bytes")
     return content
-
-
-def _parsed(content: bytes) -> Document:
-    try:
-        document = json.loads(
-            content.decode("utf-8-sig"),
-            parse_float=Decimal,
-            parse_constant=_no_number,
-            object_pairs_hook=_object,
-        )
-    except json.JSONDecodeError as error:
-        raise BadInput(
-            f"no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"no UTF-8 text: byte {error.start} is wrong") from None
-    except RecursionError:
-        raise BadInput("no order: its lists or objects are nested too deeply") from None
-    except ValueError:
-        raise BadInput("no order: a number in it has too many digits") from None
-    if not isinstance(document, dict):
-        raise BadInput("no order: it must be one JSON object")
-    return document
-
-
-def _no_number(name: str) -> object:
-    raise BadInput(f"no order: {name} is no number")
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # JSON lets the last one win, and who wrote the file may have meant the other.
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
-        raise BadInput(f"no order: {twice!r} stands twice in one object")
-    return fields

@@ -10,14 +10,16 @@ from cli.follow import follow
 from cli.order_document import GivenOrder
 from cli.problems import DifferentOrder, NoAnswer
 from cli.progress import Progress
-from cli.temporal import OrderSagas, saga_of, web_ui
+from cli.saga_id import order_saga
+from cli.temporal import TemporalSagas, web_ui
 from cli.terminal import PROGRAM, note, say, say_json
+from contracts.sagas import ORDER, PUBLICATION
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
-from saga import Status
+from saga import DifferentCommand, SagaInput, Status
 
 if TYPE_CHECKING:
-    from read_model.views import OrderView
+    from read_model.views import SagaView
 
 
 @dataclass
@@ -31,18 +33,19 @@ class Placing:
 
     def __post_init__(self) -> None:
         self.order_id = self.given.order.order_id
+        self.saga = order_saga(self.order_id)
         self.look = f"{PROGRAM} status {self.order_id}"
 
     async def run(self, *, wait: bool) -> int:
         """Place the order; returns the exit code."""
         settings = Settings.from_environment()
         row = await self._row(settings) if self.given.id_given else None
-        sagas = await OrderSagas.connect(settings)
-        if row is not None and await sagas.find(self.order_id) is None:
+        sagas = await TemporalSagas.connect(settings)
+        if row is not None and await sagas.find(self.saga) is None:
             return self._tell_of_old(row, wait=wait)
         began = monotonic()
         try:
-            new = await sagas.place(self.given.order, self.correlation_id, self.deadline)
+            new = await self._place(sagas, settings)
             if wait:
                 return await self._follow(sagas, began if new else None)
         except asyncio.CancelledError:
@@ -52,17 +55,30 @@ class Placing:
             raise NoAnswer(f"{problem}; the order may go on, ask later: {self.look}") from problem
         return await self._leave(sagas, settings, row, new=new)
 
-    async def _row(self, settings: Settings) -> "OrderView | None":
+    async def _row(self, settings: Settings) -> "SagaView | None":
         """What the read database knows of this id; an order is placed without it, too."""
-        from cli.read_database import read_order
+        from cli.read_database import read_saga
 
         try:
-            return await read_order(settings, self.order_id)
+            return await read_saga(settings, self.saga)
         except (RuntimeProblem, NoAnswer) as problem:
             note(f"warning: whether the order was placed long ago is not known: {problem}")
             return None
 
-    def _tell_of_old(self, row: "OrderView", *, wait: bool) -> int:
+    async def _place(self, sagas: TemporalSagas, settings: Settings) -> bool:
+        start = SagaInput(
+            command=self.given.order,
+            correlation_id=self.correlation_id,
+            deadline=self.deadline,
+            # Without a broker nobody would take what is to be published.
+            sinks=(PUBLICATION,) if settings.event_broker_url else (),
+        )
+        try:
+            return await sagas.start(ORDER, start)
+        except DifferentCommand:
+            raise DifferentOrder(self.order_id) from None
+
+    def _tell_of_old(self, row: "SagaView", *, wait: bool) -> int:
         """Temporal forgets a closed workflow after its retention; the row stays."""
         order, total = self.given.order, self.given.order.total
         mine = (order.customer_id, total.amount, total.currency)
@@ -77,14 +93,14 @@ class Placing:
             say(f"{row.status}; look at it with: {self.look}")
         return exit_code(row.status)
 
-    async def _follow(self, sagas: OrderSagas, began: float | None) -> int:
+    async def _follow(self, sagas: TemporalSagas, began: float | None) -> int:
         """Show the steps as they happen; `began` is None for an order that was there before."""
         progress = Progress(began)
         if self.as_json:
-            state = await follow(sagas, self.order_id)
+            state = await follow(sagas, self.saga)
         else:
             say(f"order {self.order_id} " + ("placed" if began else "was already placed"))
-            state = await follow(sagas, self.order_id, progress.show)
+            state = await follow(sagas, self.saga, progress.show)
         status = Status.TERMINATED if state is None else state.status
         if status is Status.TERMINATED:
             note(f"order {self.order_id} was terminated from outside: nothing more happens to it")
@@ -99,26 +115,25 @@ class Placing:
         return exit_code(status)
 
     async def _leave(
-        self, sagas: OrderSagas, settings: Settings, row: "OrderView | None", *, new: bool
+        self, sagas: TemporalSagas, settings: Settings, row: "SagaView | None", *, new: bool
     ) -> int:
-        found = None if new else await sagas.find(self.order_id)
+        found = None if new else await sagas.find(self.saga)
         status = found.status if found else Status.RUNNING
         if self.as_json:
             known = row.correlation_id if row else None
-            mine = self.correlation_id or saga_of(self.order_id)
+            mine = self.correlation_id or self.saga.workflow_id
             self._say_started(status, mine if new else known, new=new)
         else:
             say(f"order {self.order_id} " + ("placed" if new else f"was already placed: {status}"))
             say(f"  look at it:  {self.look}")
-            if url := web_ui(settings, self.order_id):
+            if url := web_ui(settings, self.saga):
                 say(f"  in the Web UI:  {url}")
         return exit_code(status)
 
     def _say_started(self, status: Status, correlation_id: str | None, *, new: bool) -> None:
         say_json(
             {
-                "order_id": self.order_id,
-                "saga_id": saga_of(self.order_id),
+                **self.saga.members,
                 "new": new,
                 "status": status,
                 "correlation_id": correlation_id,

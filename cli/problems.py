@@ -3,7 +3,7 @@
 Problem                1
 ├── BadInput           2   an option, an argument or a file holds something unusable
 │   └── DifferentOrder 2   another order was placed under this id
-├── UnknownOrder       2   there is no such order to cancel
+├── UnknownSaga        1   there is no such saga
 └── NoAnswer           3   a server or a worker that is needed does not answer
 """
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+    from cli.saga_id import SagaId
 
 _LONGEST_INPUT = 40
 _PHRASES = {
@@ -25,6 +27,7 @@ _PHRASES = {
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "string_type": "must be a text",
+    "string_unicode": "must be a text in the terminal's encoding",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -55,13 +58,11 @@ class DifferentOrder(BadInput):
         )
 
 
-class UnknownOrder(Problem):
-    """There is no such order to act on."""
+class UnknownSaga(Problem):
+    """There is no such saga to act on."""
 
-    exit_code = 2
-
-    def __init__(self, order_id: str) -> None:
-        super().__init__(f"there is no order {order_id}; `orders` lists those there are")
+    def __init__(self, saga: "SagaId") -> None:
+        super().__init__(f"there is no {saga}; `sagas` lists those there are")
 
 
 class NoAnswer(Problem):

@@ -1,55 +1,84 @@
-"""The orders in the read database."""
+"""The sagas in the read database."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.problems import NoAnswer
-from contracts.sagas import ORDER
+from cli.saga_id import SagaId
 from read_model.database import open_database
-from read_model.queries import ReadModel
-from read_model.views import OrderView
+from read_model.queries import AtRisk, ReadModel
+from read_model.views import SagaView, StuckView, view_of
 from runtime.settings import Settings
 from saga import Status
 
 AnswerT = TypeVar("AnswerT")
 
 
-async def read_order(settings: Settings, order_id: str) -> OrderView | None:
-    """One order; raises ServerUnreachable, SettingsError or NoAnswer."""
-    row = await _ask(settings, lambda model: model.saga(ORDER.name, order_id))
-    return None if row is None else OrderView.of(row)
+async def read_saga(settings: Settings, saga: SagaId) -> SagaView | None:
+    """One saga; raises ServerUnreachable, SettingsError or NoAnswer."""
+    row = await _ask(settings, lambda model: model.by_id(saga.workflow_id))
+    return None if row is None else view_of(row)
 
 
-async def read_orders(
-    settings: Settings, *, customer_id: str | None, status: Status | None, limit: int
-) -> list[OrderView]:
-    """The newest orders that are as described; raises like `read_order`."""
+async def read_sagas(
+    settings: Settings,
+    *,
+    saga_type: str | None,
+    customer_id: str | None,
+    status: Status | None,
+    limit: int,
+) -> list[SagaView]:
+    """The newest sagas that are as described; raises like `read_saga`."""
     rows = await _ask(
         settings,
         lambda model: model.sagas(
-            saga_type=ORDER.name, customer_id=customer_id, status=status, limit=limit
+            saga_type=saga_type, customer_id=customer_id, status=status, limit=limit
         ),
     )
-    return [OrderView.of(row) for row in rows or ()]
+    return [view_of(row) for row in rows or ()]
+
+
+async def read_stuck(
+    settings: Settings, saga_type: str | None, limit: int
+) -> tuple[list[StuckView], list[AtRisk]]:
+    """The sagas that have been stuck longest, and the sums of all; raises like `read_saga`."""
+
+    async def both(model: ReadModel) -> tuple[list[StuckView], list[AtRisk]]:
+        rows = await model.stuck(saga_type=saga_type, limit=limit)
+        return [StuckView.of(row) for row in rows], await model.at_risk(saga_type=saga_type)
+
+    return await _ask(settings, both) or ([], [])
+
+
+@asynccontextmanager
+async def read_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """The read database itself; whoever uses it raises like `read_saga`."""
+    engine = open_database(settings.read_database_url)
+    try:
+        yield engine
+    except DBAPIError as error:
+        raise NoAnswer(
+            f"the read database cannot be used ({error.orig}):"
+            " start a worker (python worker.py), which brings its tables up to date"
+        ) from error
+    finally:
+        await engine.dispose()
 
 
 async def _ask(
     settings: Settings, question: Callable[[ReadModel], Awaitable[AnswerT]]
 ) -> AnswerT | None:
-    engine = open_database(settings.read_database_url)
-    try:
-        return await question(ReadModel(engine))
-    except DBAPIError as error:
-        if _has_no_tables(error):
-            return None
-        raise NoAnswer(
-            f"the read database cannot be read ({error.orig}):"
-            " start a worker (python worker.py), which brings its tables up to date"
-        ) from error
-    finally:
-        await engine.dispose()
+    async with read_database(settings) as engine:
+        try:
+            return await question(ReadModel(engine))
+        except DBAPIError as error:
+            if _has_no_tables(error):
+                return None
+            raise
 
 
 def _has_no_tables(error: DBAPIError) -> bool:

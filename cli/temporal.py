@@ -1,14 +1,16 @@
-"""The order sagas in Temporal, as a command asks for them."""
+"""The sagas in Temporal, of any type, as a command asks for them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Self
+from datetime import datetime
+from typing import NamedTuple, Self, TypeAlias
+from urllib.parse import quote
 
 from temporalio.client import (
     Client,
+    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -17,14 +19,14 @@ from temporalio.client import (
 from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.problems import DifferentOrder, NoAnswer
-from contracts.commands import PlaceOrder
-from contracts.sagas import ORDER, PUBLICATION
+from cli.problems import NoAnswer
+from cli.saga_id import SagaId
 from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
-from runtime.search_attributes import SagaStatus, registration_commands
+from runtime.search_attributes import SagaStatus, SagaType, registration_commands
 from runtime.settings import Settings
-from saga import DifferentCommand, Reply, Request, SagaInput, Sagas, SagaState, Status, saga_id
+from saga import NotRecoverable, Reply, SagaInput, SagaKind, Sagas, SagaState, Status
+from saga.messages import SagaCommandT
 
 QUERY_TIMEOUT = 1.5
 """Seconds; a worker that is there answers in milliseconds, and without one Temporal is silent."""
@@ -35,59 +37,59 @@ _ENDED_FROM_OUTSIDE = {
     WorkflowExecutionStatus.FAILED,
 }
 
+Question: TypeAlias = Callable[[Sagas, str], Awaitable[Reply]]
+"""What a person asks of the saga with a workflow id, e.g. to cancel it."""
+
 
 @dataclass(frozen=True)
 class Found:
-    """What Temporal itself knows of an order's saga, without asking a worker."""
+    """What Temporal itself knows of a saga, without asking a worker."""
 
     status: Status
-    closed: bool
+    closed_at: datetime | None
 
 
-class OrderSagas:
-    """The order sagas of one namespace; every method raises NoAnswer when the server is away."""
+class SagaRun(NamedTuple):
+    """A run of a saga's workflow, as a list in Temporal has it."""
+
+    saga: SagaId
+    execution: WorkflowExecution
+
+
+class TemporalSagas:
+    """The sagas of one namespace; every method raises NoAnswer when the server is away."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
-        self._client = client
+        self.client = client
         self._sagas = Sagas(client, settings.saga_task_queue)
-        # Without a broker nobody would take what is to be published.
-        self._sinks = (PUBLICATION,) if settings.event_broker_url else ()
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
         """Connect to the server of the settings; raises SettingsError or ServerUnreachable."""
         return cls(await connect(settings), settings)
 
-    async def place(
-        self, order: PlaceOrder, correlation_id: str | None, deadline: timedelta
-    ) -> bool:
-        """Place an order; False when it was placed before.
+    async def start(self, kind: SagaKind[SagaCommandT], start: SagaInput[SagaCommandT]) -> bool:
+        """Start a saga; False when it was started before.
 
         Raises:
-            DifferentOrder: another order has this id.
+            DifferentCommand: another command has that business id.
         """
-        start = SagaInput(
-            command=order, correlation_id=correlation_id, deadline=deadline, sinks=self._sinks
-        )
-        with self._answering():
-            try:
-                return (await self._sagas.start(ORDER, start)).new
-            except DifferentCommand:
-                raise DifferentOrder(order.order_id) from None
+        with self.answering():
+            return (await self._sagas.start(kind, start)).new
 
-    async def state(self, order_id: str) -> SagaState | None:
+    async def state(self, saga: SagaId) -> SagaState | None:
         """What the saga itself says; None when no worker answers for it."""
         try:
             async with asyncio.timeout(QUERY_TIMEOUT):
-                return await self._sagas.state(saga_of(order_id))
+                return await self._sagas.state(saga.workflow_id)
         except (TimeoutError, WorkflowQueryFailedError, RPCError):
             # Whether it is the server that is silent, `find` tells.
             return None
 
-    async def find(self, order_id: str) -> Found | None:
-        """What Temporal knows of an order; None when there is no such, or no longer."""
-        handle = self._client.get_workflow_handle(saga_of(order_id))
-        with self._answering():
+    async def find(self, saga: SagaId) -> Found | None:
+        """What Temporal knows of a saga; None when there is no such, or no longer."""
+        handle = self.client.get_workflow_handle(saga.workflow_id)
+        with self.answering():
             try:
                 description = await handle.describe()
             except RPCError as error:
@@ -95,22 +97,20 @@ class OrderSagas:
                     return None
                 raise
         if description.status in _ENDED_FROM_OUTSIDE:
-            return Found(Status.TERMINATED, closed=True)
+            return Found(Status.TERMINATED, description.close_time)
         status = description.typed_search_attributes.get(SagaStatus)
-        return Found(
-            Status(status or Status.RUNNING),
-            closed=description.status is not WorkflowExecutionStatus.RUNNING,
-        )
+        return Found(Status(status or Status.RUNNING), description.close_time)
 
-    async def cancel(self, order_id: str, request: Request) -> Reply | None:
-        """Ask for an order to be undone; None when it has ended, or never was.
+    async def ask(self, saga: SagaId, question: Question) -> Reply | None:
+        """The saga's reply, its refusal too; None when it has ended, or never was.
 
-        Waits until a worker has answered, which while the shipment is being made is after it.
+        Waits until a worker has answered, which for a cancel while the pivot is under way is
+        after the pivot.
         """
         while True:
-            with self._answering():
+            with self.answering():
                 try:
-                    return await self._sagas.cancel(saga_of(order_id), request)
+                    return await question(self._sagas, saga.workflow_id)
                 except WorkflowUpdateRPCTimeoutOrCancelledError:
                     # The SDK tells our own cancellation so, too.
                     task = asyncio.current_task()
@@ -118,39 +118,62 @@ class OrderSagas:
                         raise asyncio.CancelledError from None
                 except WorkflowUpdateFailedError as error:
                     why = error.cause.message if isinstance(error.cause, FailureError) else error
-                    raise NoAnswer(f"order {order_id} cannot be cancelled now: {why}") from None
+                    return await self._declined(saga, str(why))
+                except NotRecoverable as error:
+                    return await self._declined(saga, str(error))
                 except RPCError as error:
                     if error.status is RPCStatusCode.NOT_FOUND:
                         return None
                     raise
 
+    async def _declined(self, saga: SagaId, why: str) -> Reply | None:
+        found = await self.find(saga)
+        if found is None:
+            return None
+        return Reply(accepted=False, status=found.status, message=why)
+
+    async def running(self, saga_type: str | None, more: str = "") -> AsyncIterator[SagaRun]:
+        """The runs that have not ended and for which `more` holds, the newest first."""
+        async for run in self._runs(f"ExecutionStatus = 'Running'{more}", saga_type):
+            yield run
+
+    async def ended_from_outside(self, saga_type: str | None) -> AsyncIterator[SagaRun]:
+        """The runs that did not end by themselves, the newest first."""
+        ended = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed')"
+        async for run in self._runs(ended, saga_type):
+            yield run
+
+    async def _runs(self, condition: str, saga_type: str | None) -> AsyncIterator[SagaRun]:
+        typed = "IS NOT NULL" if saga_type is None else f"= '{saga_type}'"
+        with self.answering():
+            async for execution in self.client.list_workflows(f"{condition} AND SagaType {typed}"):
+                kind = execution.typed_search_attributes.get(SagaType)
+                if kind is not None:
+                    yield SagaRun(SagaId.of_workflow(kind, execution.id), execution)
+
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
+        """Tell in one line what the server does not do."""
         try:
             yield
         except RPCError as error:
             raise NoAnswer(self._why(error)) from error
 
     def _why(self, error: RPCError) -> str:
-        server = f"the Temporal server at {self._client.service_client.config.target_host}"
+        server = f"the Temporal server at {self.client.service_client.config.target_host}"
         said = f"{error.status.name}: {error.message}"
         if error.status is not RPCStatusCode.INVALID_ARGUMENT:
             return f"{server} does not answer ({said}); start it or set TEMPORAL_ADDRESS"
         if "search attribute" not in error.message.lower():
             return f"{server} refuses this ({said})"
-        commands = registration_commands(self._client.namespace)
+        commands = registration_commands(self.client.namespace)
         return f"{server} lacks search attributes: start a worker, or run once: {commands}"
 
 
-def saga_of(order_id: str) -> str:
-    """The id of an order's saga."""
-    return saga_id(ORDER.name, order_id)
-
-
-def web_ui(settings: Settings, order_id: str) -> str | None:
-    """The address of an order's saga in the Web UI, where that is known."""
+def web_ui(settings: Settings, saga: SagaId) -> str | None:
+    """The address of a saga in the Web UI, where that is known."""
     record = read_record(settings)
     if record.ui_url is None or configured_address() not in {None, record.temporal_address}:
         return None
-    workflow = f"workflows/{saga_of(order_id)}"
+    workflow = f"workflows/{quote(saga.workflow_id, safe='')}"
     return f"{record.ui_url}/namespaces/{configured_namespace()}/{workflow}"

@@ -1,16 +1,36 @@
 """Single values from the command line, checked as the contracts check them."""
 
 from getpass import getuser
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from cli.problems import BadInput, first_problem
+from cli.saga_id import SagaId
 from contracts.commands import Id, Text
+from contracts.sagas import ORDER
+
+_AnyId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 def identifier(option: str, value: str) -> str:
     """The value as an id; raises BadInput."""
     return _checked(TypeAdapter(Id), option, value)
+
+
+def saga_named(saga_type: str, business_id: str) -> SagaId:
+    """The saga that the arguments of a command name; raises BadInput."""
+    # A type stands in Temporal's queries between quotes, which an identifier has none of.
+    kind = identifier("--type", saga_type)
+    if kind == ORDER.name:
+        return SagaId(kind, identifier("ID", business_id))
+    # Ids of other sagas are text of any kind.
+    return SagaId(kind, _checked(TypeAdapter(_AnyId), "ID", business_id))
+
+
+def type_named(saga_type: str | None) -> str | None:
+    """The type of saga that an option names, if it was given; raises BadInput."""
+    return None if saga_type is None else identifier("--type", saga_type)
 
 
 def text(option: str, value: str) -> str:

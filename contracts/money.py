@@ -42,7 +42,12 @@ class Money(BaseModel):
     @property
     def amount(self) -> Decimal:
         """The decimal amount, e.g. `28.20`."""
-        return Decimal(self.minor).scaleb(-_EXPONENTS.get(self.currency, 2))
+        return decimal_amount(self.minor, self.currency)
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+
+def decimal_amount(minor: int, currency: str) -> Decimal:
+    """The decimal amount of so many minor units, with the digits of its currency."""
+    return Decimal(minor).scaleb(-_EXPONENTS.get(currency, 2))

@@ -19,8 +19,9 @@ from uuid import uuid4
 from rich.console import Console
 
 from cli.problems import NoAnswer
-from cli.read_database import read_order
-from cli.temporal import OrderSagas, saga_of, web_ui
+from cli.read_database import read_saga
+from cli.saga_id import order_saga
+from cli.temporal import TemporalSagas, web_ui
 from demo.books import read_books, tables_of
 from demo.home import (
     ROOT,
@@ -32,7 +33,7 @@ from demo.home import (
 )
 from demo.participants import Participants, ServiceTrouble
 from demo.worker_process import TooLate, WorkerFailed, WorkerProcess, until
-from read_model.views import OrderView
+from read_model.views import SagaView
 from runtime.errors import RuntimeProblem
 from runtime.record import read_record
 from runtime.settings import Settings
@@ -150,7 +151,8 @@ class Demo:
         row = until(f"order {order_id} has no row with its end", self.row_of(order_id), SOON)
         with starter("orders", "--customer", customer, "--limit", "1") as listing:
             wait_for(listing)
-        say(f"history: {web_ui(self.settings, order_id) or saga_of(order_id)}")
+        saga = order_saga(order_id)
+        say(f"history: {web_ui(self.settings, saga) or saga.workflow_id}")
         self.check(row, ending)
 
     def cancel(self, order_id: str) -> None:
@@ -171,22 +173,23 @@ class Demo:
         seconds = self.worker.start("--faults")
         note(f"ready after {seconds:.1f} s, process {self.worker.pid}; its log: {self.worker.log}")
 
-    def row_of(self, order_id: str) -> Callable[[], OrderView | None]:
-        def ask() -> OrderView | None:
-            row = asyncio.run(read_order(self.settings, order_id))
+    def row_of(self, order_id: str) -> Callable[[], SagaView | None]:
+        def ask() -> SagaView | None:
+            row = asyncio.run(read_saga(self.settings, order_saga(order_id)))
             return row if row is not None and row.status.final else None
 
         return ask
 
     def reach(self, order_id: str, step: str) -> None:
         async def at_step() -> bool:
-            state = await (await OrderSagas.connect(self.settings)).state(order_id)
+            sagas = await TemporalSagas.connect(self.settings)
+            state = await sagas.state(order_saga(order_id))
             return state is not None and state.current_step == step
 
         until(f"order {order_id} has not come to {step}", lambda: asyncio.run(at_step()), SOON)
 
-    def check(self, row: OrderView, ending: Ending) -> None:
-        kept = self.services.kept(row.order_id)
+    def check(self, row: SagaView, ending: Ending) -> None:
+        kept = self.services.kept(row.business_id)
         found = f"{row.status}; " + ", ".join(f"{name} {it.status}" for name, it in kept.items())
         right = row.status is ending.status and kept.keys() == ending.kept.keys()
         right = right and all(it.status in ending.kept[name] for name, it in kept.items())

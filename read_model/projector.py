@@ -1,11 +1,15 @@
 """Writes a saga's newest state to its row: a pure function, then one statement."""
 
-from sqlalchemy import Insert, tuple_
+from datetime import datetime
+
+from sqlalchemy import Insert, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.database import connection
 from read_model.tables import TABLE, SagaRow
+from saga.events import Status
+from saga.identity import epoch_at
 from saga.state import SagaState
 
 
@@ -25,6 +29,8 @@ def row_of(state: SagaState) -> SagaRow:
         failure_step=failure.step if failure else None,
         failure_type=failure.type if failure else None,
         failure_message=failure.message if failure else None,
+        stuck=tuple(state.stuck.values()),
+        stuck_since=state.stuck_since if state.stuck else None,
         amount_minor=headline.amount_minor,
         currency=headline.currency,
         item_count=headline.item_count,
@@ -54,6 +60,24 @@ class SagaProjector:
         """
         async with connection(self._engine) as connected:
             await connected.execute(self._upsert, row_of(state).model_dump())
+
+    async def close(self, saga_id: str, closed_at: datetime) -> bool:
+        """Have a row say that its saga was ended from outside; whether that changed the row.
+
+        An outcome stays, and so does what a run has written that took the saga up after its end.
+
+        Raises:
+            ServerUnreachable: the read database does not answer in time.
+        """
+        ended = (
+            update(TABLE)
+            .where(TABLE.c.saga_id == saga_id)
+            .where(TABLE.c.status.not_in([status for status in Status if status.final]))
+            .where(TABLE.c.epoch <= epoch_at(closed_at))
+            .values(status=Status.TERMINATED, closed_at=closed_at)
+        )
+        async with connection(self._engine) as connected:
+            return (await connected.execute(ended)).rowcount == 1
 
 
 def _upsert(dialect: str) -> Insert:

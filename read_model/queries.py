@@ -1,13 +1,26 @@
 """What is asked of the read model."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from read_model.database import connection
-from read_model.tables import SagaRow
+from read_model.tables import TABLE, SagaRow
 from saga.events import Status
+
+
+class AtRisk(NamedTuple):
+    """How many sagas need a person, and what is at stake in them."""
+
+    currency: str | None
+    """None for the sagas that are about no money."""
+    sagas: int
+    amount_minor: int | None
 
 
 class ReadModel:
@@ -52,6 +65,39 @@ class ReadModel:
         newest_first = query.order_by(col(SagaRow.started_at).desc(), col(SagaRow.saga_id))
         return await self._rows(newest_first.limit(limit))
 
+    async def stuck(self, *, saga_type: str | None = None, limit: int = 20) -> list[SagaRow]:
+        """The sagas that need a person, those first that have needed one for the longest time."""
+        since = func.coalesce(col(SagaRow.stuck_since), col(SagaRow.updated_at))
+        query = select(SagaRow).where(*_stuck(saga_type))
+        return await self._rows(query.order_by(since, col(SagaRow.saga_id)).limit(limit))
+
+    async def at_risk(self, *, saga_type: str | None = None) -> list[AtRisk]:
+        """What is at stake in all sagas that need a person: a sum for each currency."""
+        currency = TABLE.c.currency
+        sums = (
+            select(currency, func.count(), func.sum(TABLE.c.amount_minor))
+            .where(*_stuck(saga_type))
+            .group_by(currency)
+            .order_by(currency)
+        )
+        async with connection(self._engine) as connected:
+            return [
+                # PostgreSQL adds integers up to a decimal.
+                AtRisk(name, count, None if amount is None else int(amount))
+                for name, count, amount in await connected.execute(sums)
+            ]
+
+    async def statuses(self, saga_ids: Sequence[str]) -> dict[str, Status]:
+        """How the sagas stand that have a row, by their ids; at most a thousand of them."""
+        query = select(TABLE.c.saga_id, TABLE.c.status).where(TABLE.c.saga_id.in_(saga_ids))
+        async with connection(self._engine) as connected:
+            return {row.saga_id: row.status for row in await connected.execute(query)}
+
     async def _rows(self, query: SelectOfScalar[SagaRow]) -> list[SagaRow]:
         async with connection(self._engine) as connected, AsyncSession(connected) as session:
             return list(await session.exec(query))
+
+
+def _stuck(saga_type: str | None) -> list[ColumnElement[bool]]:
+    wanted = [col(SagaRow.status) == Status.STUCK]
+    return wanted if saga_type is None else [*wanted, col(SagaRow.saga_type) == saga_type]

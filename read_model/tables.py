@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from pydantic import TypeAdapter
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Enum, Index, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 
 from saga.events import Cause, Status
-from saga.state import StepStatus
+from saga.state import Failure, StepStatus
 
 METADATA = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 """Apart from SQLModel's own, in which other tables of the process gather."""
@@ -70,6 +71,33 @@ class StepStatuses(TypeDecorator[dict[str, StepStatus]]):
         return None if value is None else {step: StepStatus(status) for step, status in value}
 
 
+_FAILURES = TypeAdapter(tuple[Failure, ...])
+
+
+class Failures(TypeDecorator[tuple[Failure, ...]]):
+    """What a saga is stuck on, as a list of objects; NULL is read as nothing."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[object]:
+        """JSONB on PostgreSQL."""
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(
+        self, value: tuple[Failure, ...] | None, dialect: Dialect
+    ) -> list[dict[str, str]] | None:
+        """The objects; NUL is replaced as in `PlainText`."""
+        stored: list[dict[str, str]] = _FAILURES.dump_python(_FAILURES.validate_python(value or ()))
+        return [{name: it.replace("\0", "\ufffd") for name, it in one.items()} for one in stored]
+
+    def process_result_value(
+        self, value: list[dict[str, str]] | None, dialect: Dialect
+    ) -> tuple[Failure, ...]:
+        """The failures, in the order in which the saga became stuck on them."""
+        return _FAILURES.validate_python(value or ())
+
+
 def _word(kind: type[Status] | type[Cause]) -> Enum:
     return Enum(kind, native_enum=False, length=32, values_callable=lambda it: [*it])
 
@@ -96,6 +124,9 @@ class SagaRow(ReadModelTable, table=True):
     """What caused the compensation, or else what a person has to repair."""
     failure_type: str | None = Field(default=None, sa_type=PlainText)
     failure_message: str | None = Field(default=None, sa_type=PlainText)
+    stuck: tuple[Failure, ...] = Field(default=(), sa_type=Failures, nullable=True)
+    """All that a person has to repair; nothing in a row that an older version has written."""
+    stuck_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     amount_minor: int | None = Field(default=None, sa_type=BigInteger)
     """In minor units of `currency` (ISO 4217)."""
     currency: str | None = Field(default=None, sa_type=PlainText)

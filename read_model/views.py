@@ -1,4 +1,4 @@
-"""The documents that `starter.py status --json` and `orders --json` print.
+"""The documents about sagas that the commands of `starter.py` print with `--json`.
 
 Their members stay as they are: one may be added, none is renamed, retyped or removed.
 """
@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import override
 
-from contracts.money import Money
+from contracts.money import decimal_amount
+from contracts.sagas import ORDER
 from read_model.tables import SagaRow
 from saga.events import Cause, Status
 from saga.state import StepStatus
@@ -43,10 +45,12 @@ class StepView(View):
     status: StepStatus
 
 
-class OrderView(View):
-    """An order, as far as its saga has come; instants are RFC 3339 in UTC."""
+class SagaView(View):
+    """A saga, as far as it has come; instants are RFC 3339 in UTC."""
 
-    order_id: str
+    saga_id: str
+    saga_type: str
+    business_id: str
     customer_id: str | None
     status: Status
     cause: Cause | None
@@ -64,22 +68,75 @@ class OrderView(View):
 
     @classmethod
     def of(cls, row: SagaRow) -> Self:
-        """The document about the order of an order saga's row."""
+        """The document about a row's saga."""
+        return cls.model_validate(cls._members(row))
+
+    @classmethod
+    def _members(cls, row: SagaRow) -> dict[str, object]:
+        return {
+            "saga_id": row.saga_id,
+            "saga_type": row.saga_type,
+            "business_id": row.business_id,
+            "customer_id": row.customer_id,
+            "status": row.status,
+            "cause": row.cause,
+            "current_step": row.current_step,
+            "failure": _failure(row),
+            "total": total_of(row.amount_minor, row.currency),
+            "item_count": row.item_count,
+            "version": row.version,
+            "correlation_id": row.correlation_id,
+            "started_at": row.started_at,
+            "updated_at": row.updated_at,
+            "closed_at": row.closed_at,
+            "steps": tuple(StepView(name=name, status=it) for name, it in row.steps.items()),
+        }
+
+
+class OrderView(SagaView):
+    """An order, as far as its saga has come."""
+
+    order_id: str
+
+    @classmethod
+    @override
+    def _members(cls, row: SagaRow) -> dict[str, object]:
+        return {"order_id": row.business_id, **super()._members(row)}
+
+
+def view_of(row: SagaRow) -> SagaView:
+    """The document about a saga of any type; an order's names the order too."""
+    return OrderView.of(row) if row.saga_type == ORDER.name else SagaView.of(row)
+
+
+class StuckView(View):
+    """A saga that needs a person."""
+
+    saga_id: str
+    saga_type: str
+    business_id: str
+    customer_id: str | None
+    stuck: tuple[FailureView, ...]
+    """The steps that wait, under the names that `repair --step` takes."""
+    since: datetime
+    cause: Cause | None
+    """Why the saga is being compensated; null when it goes forward."""
+    at_risk: TotalView | None
+
+    @classmethod
+    def of(cls, row: SagaRow) -> Self:
+        """The document about the row of a saga that is stuck."""
+        first = _failure(row)
+        stuck = [FailureView(**failure.model_dump()) for failure in row.stuck]
         return cls(
-            order_id=row.business_id,
+            saga_id=row.saga_id,
+            saga_type=row.saga_type,
+            business_id=row.business_id,
             customer_id=row.customer_id,
-            status=row.status,
+            stuck=tuple(stuck) or ((first,) if first else ()),
+            since=row.stuck_since or row.updated_at,
             cause=row.cause,
-            current_step=row.current_step,
-            failure=_failure(row),
-            total=_total(row),
-            item_count=row.item_count,
-            version=row.version,
-            correlation_id=row.correlation_id,
-            started_at=row.started_at,
-            updated_at=row.updated_at,
-            closed_at=row.closed_at,
-            steps=tuple(StepView(name=name, status=it) for name, it in row.steps.items()),
+            at_risk=total_of(row.amount_minor, row.currency),
         )
 
 
@@ -89,8 +146,9 @@ def _failure(row: SagaRow) -> FailureView | None:
     return FailureView(step=row.failure_step, type=row.failure_type, message=row.failure_message)
 
 
-def _total(row: SagaRow) -> TotalView | None:
-    if row.amount_minor is None or row.currency is None:
+def total_of(amount_minor: int | None, currency: str | None) -> TotalView | None:
+    """The amount, if there is one."""
+    if amount_minor is None or currency is None:
         return None
-    money = Money(minor=row.amount_minor, currency=row.currency)
-    return TotalView(amount=money.amount, currency=money.currency)
+    # Not as `Money`, which is stricter than a headline: one saga must not spoil a whole list.
+    return TotalView(amount=decimal_amount(amount_minor, currency), currency=currency)

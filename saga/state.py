@@ -66,6 +66,8 @@ class SagaState(BaseModel):
     """What caused the compensation."""
     stuck: dict[str, Failure] = {}
     """By step instance, what a person has to repair."""
+    stuck_since: datetime | None = None
+    """When it became stuck the last time."""
     paused: bool = False
     errors: tuple[Failure, ...] = ()
     """Every failure in the order of the log, the original one first."""
@@ -186,7 +188,8 @@ def _compensating(_: SagaState, event: AnyEvent) -> Change:
 def _stuck(state: SagaState, event: AnyEvent) -> Change:
     failed = data_of(event, SagaStuck).failure
     stuck = {**state.stuck, event.step or failed.name: _failure(failed)}
-    return {"stuck": stuck, "current_step": failed.name}
+    since = state.stuck_since if state.stuck else event.occurred_at
+    return {"stuck": stuck, "stuck_since": since, "current_step": failed.name}
 
 
 def _repaired(state: SagaState, event: AnyEvent) -> Change:

@@ -10,7 +10,10 @@ from temporalio.testing import WorkflowEnvironment
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from saga import SagaPlugin
 from tests.binaries import DEV_SERVER
+from tests.cli.here import Here
 from tests.cli.shop import Shop
+
+_REPORTED_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -23,6 +26,8 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             *registered,
             *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=200"),
+            # Reports a failing workflow task at once, instead of after five failures, in a minute.
+            *("--dynamic-config-value", f"{_REPORTED_AFTER}=1"),
         ],
         plugins=[SagaPlugin()],
     )
@@ -52,3 +57,9 @@ async def own_shop(server: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator
 def closed_shop(server: WorkflowEnvironment, tmp_path: Path) -> Shop:
     """A shop without a worker, until the test starts one; its read database has no tables."""
     return Shop(server, tmp_path)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """The command line in this process, for what a process of its own would prove no better."""
+    return Here(monkeypatch, capsys)

@@ -52,7 +52,13 @@ class Shop:
         """The environment of the command."""
         own = {name.upper() for name in Settings.model_fields}
         foreign = {it: value for it, value in os.environ.items() if it not in own}
-        return {it: value for it, value in foreign.items() if not it.startswith("TEMPORAL_")} | {
+        foreign = {it: value for it, value in foreign.items() if not it.startswith("TEMPORAL_")}
+        return foreign | self.settings
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables that lead to this shop."""
+        return {
             "TEMPORAL_ADDRESS": self.env.client.service_client.config.target_host,
             "READ_DATABASE_URL": self.database_url,
             "SAGA_HOME": str(self.folder),

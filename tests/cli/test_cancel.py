@@ -48,6 +48,8 @@ async def test_a_finished_order_is_too_late_to_cancel(shop: Shop) -> None:
     assert json.loads(document.out) == {
         "order_id": order_id,
         "saga_id": f"order-{order_id}",
+        "saga_type": "order",
+        "business_id": order_id,
         "accepted": False,
         "status": "completed",
         "message": "too late: it is completed already",
@@ -70,7 +72,7 @@ async def test_while_the_shipment_is_made_the_answer_waits_for_it(own_shop: Shop
 
 async def test_an_unknown_order_is_told(shop: Shop) -> None:
     ran = await shop.run("cancel", "none", "--reason", "x")
-    assert ran == Ran(2, "", "error: there is no order none; `orders` lists those there are\n")
+    assert ran == Ran(1, "", "error: there is no order none; `sagas` lists those there are\n")
 
 
 async def test_without_a_worker_it_waits_and_then_gives_up(closed_shop: Shop) -> None:
@@ -80,7 +82,7 @@ async def test_without_a_worker_it_waits_and_then_gives_up(closed_shop: Shop) ->
     assert ran.err == (
         "waiting for a worker (python worker.py)\n"
         f"error: no worker answered within 2 s, so whether order {order_id} is cancelled is not"
-        " known: start one (python worker.py) and ask again\n"
+        " known: start a worker (python worker.py) and ask again, or see `stuck --bugs`\n"
     )
 
 

@@ -22,6 +22,9 @@ NO_AMOUNT = "is not an amount; write it like 12.50"
 FINER = "USD is finer than the smallest coin"
 PRICE = "items[0].unit_price"
 WHOLE = "items[0].quantity: must be a whole number"
+LIKE = "write it like '{\"amount_minor\": 5}'"
+UNSENDABLE = "--with: it holds what cannot be sent: broken text, or too deep"
+REPAIR = ("repair", "o-1", "--step", "refund-payment", "--reason", "x")
 LIMIT = "Invalid value for '--limit': Input should be"
 
 
@@ -146,8 +149,8 @@ def test_a_bad_option_is_told_in_one_line(
         ),
         (("orders", "--limit", "0"), f"{LIMIT} greater than or equal to 1"),
         (("orders", "--limit", "1001"), f"{LIMIT} less than or equal to 1000"),
-        (("status", "a b"), f"ORDER_ID: {LETTERS} (got 'a b')"),
-        (("status",), "Missing argument 'ORDER_ID'."),
+        (("status", "a b"), f"ID: {LETTERS} (got 'a b')"),
+        (("status",), "Missing argument 'ID'."),
         (("cancel", "o-1"), "Missing option '--reason'."),
         (("cancel", "o-1", "--reason", ""), "--reason: must not be empty (got '')"),
         (("cancel", "o-1", "--reason", "x", "--by", " "), "--by: must not be empty (got ' ')"),
@@ -155,6 +158,44 @@ def test_a_bad_option_is_told_in_one_line(
             ("cancel", "o-1", "--reason", "x", "--timeout", "1d"),
             "--timeout '1d': write it like 90, 90s, 10m or 2h",
         ),
+        (("status", "o-1", "--type", "tr'ip"), f'--type: {LETTERS} (got "tr\'ip")'),
+        (("sagas", "--type", ""), "--type: must not be empty (got '')"),
+        (("stuck", "--limit", "0"), f"{LIMIT} greater than or equal to 1"),
+        (("pause", "o-1"), "Missing option '--reason'."),
+        (("recover", "o-1"), "Missing option '--reason'."),
+        (
+            ("resume", "o-1", "--reason", "a\udce9"),
+            r"--reason: must be a text in the terminal's encoding (got 'a\udce9')",
+        ),
+        (("repair", "o-1", "--retry", "--reason", "x"), "Missing option '--step'."),
+        ((*REPAIR,), "give exactly one of --retry, --skip and --with"),
+        ((*REPAIR, "--retry", "--skip"), "give exactly one of --retry, --skip and --with"),
+        (
+            (*REPAIR, "--skip", "--with", "{}"),
+            "give exactly one of --retry, --skip and --with",
+        ),
+        (
+            (*REPAIR, "--with", "[1]"),
+            f"--with: no changes: it must be one JSON object; {LIKE}",
+        ),
+        (
+            (*REPAIR, "--with", '{"a": 1'),
+            f"--with: no JSON: Expecting ',' delimiter in line 1, column 8; {LIKE}",
+        ),
+        (
+            (*REPAIR, "--with", '{"a": 1, "a": 2}'),
+            f"--with: no changes: 'a' stands twice in one object; {LIKE}",
+        ),
+        (
+            (*REPAIR, "--with", '{"a": NaN}'),
+            f"--with: no changes: NaN is no number; {LIKE}",
+        ),
+        (
+            (*REPAIR, "--with", '{"a": 1e999}'),
+            f"--with: no changes: a number in it has too many digits; {LIKE}",
+        ),
+        ((*REPAIR, "--with", r'{"a": "\ud800"}'), UNSENDABLE),
+        ((*REPAIR, "--with", '{"a":' + "[" * 400 + "]" * 400 + "}"), UNSENDABLE),
         (("ship",), "No such command 'ship'."),
     ],
 )

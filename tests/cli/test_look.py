@@ -89,6 +89,8 @@ async def test_an_order_may_be_too_new_for_the_read_database(closed_shop: Shop) 
     assert json.loads(document.out) == {
         "order_id": order_id,
         "saga_id": f"order-{order_id}",
+        "saga_type": "order",
+        "business_id": order_id,
         "status": "running",
         "version": 0,
     }

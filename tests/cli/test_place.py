@@ -100,6 +100,8 @@ async def test_an_order_comes_from_a_file_or_from_standard_input(shop: Shop) -> 
         assert document == {
             "order_id": document["order_id"],
             "saga_id": f"order-{document['order_id']}",
+            "saga_type": "order",
+            "business_id": document["order_id"],
             "new": True,
             "status": "running",
             "correlation_id": f"order-{document['order_id']}",
@@ -135,6 +137,8 @@ async def test_the_same_order_is_placed_once_and_another_is_refused(shop: Shop) 
     assert json.loads(document.out) == {
         "order_id": order_id,
         "saga_id": f"order-{order_id}",
+        "saga_type": "order",
+        "business_id": order_id,
         "new": False,
         "status": "completed",
         "correlation_id": f"order-{order_id}",

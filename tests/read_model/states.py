@@ -137,13 +137,28 @@ def compensated(message: str = "no") -> SagaState:
     return fold(log_of(saga, told))
 
 
-def stuck() -> SagaState:
-    """A saga that waits for a person at a step after its pivot."""
-    saga = "order-o-3"
-    refusal = failed(saga, "confirm")
+def stuck(
+    message: str = "no",
+    *,
+    business_id: str = "o-3",
+    saga_type: str = "order",
+    start: datetime = START,
+    money: tuple[int, str] | None = (2820, "USD"),
+    also: tuple[str, ...] = (),
+) -> SagaState:
+    """A saga that waits for a person at a step after its pivot, and at others too."""
+    saga = f"{saga_type}-{business_id}"
+    refusal = failed(saga, "confirm", message)
+    amount, currency = money or (None, None)
+    beginning = begun(business_id, saga_type)
+    headline = beginning.headline.model_copy(update={"amount_minor": amount, "currency": currency})
     told: list[Told] = [
-        of_saga(begun("o-3")),
+        of_saga(beginning.model_copy(update={"headline": headline})),
         sent(saga, "confirm"),
         (SagaStuck(saga_id=saga, failure=refusal), "confirm", Direction.DO),
+        *(
+            (SagaStuck(saga_id=saga, failure=failed(saga, name)), name, Direction.DO)
+            for name in also
+        ),
     ]
-    return fold(log_of(saga, told))
+    return fold(log_of(saga, told, start=start))

@@ -4,19 +4,20 @@ import asyncio
 import sys
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, column, event, table, text, update
+from sqlalchemy import Connection, column, event, insert, table, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model import migration
 from read_model.database import open_database
 from read_model.migration import VERSION_TABLE, migrate
-from read_model.projector import SagaProjector
+from read_model.projector import SagaProjector, row_of
 from read_model.queries import ReadModel
-from read_model.tables import METADATA
+from read_model.tables import METADATA, TABLE
 from runtime.errors import SettingsError
-from tests.read_model.states import completed
+from tests.read_model.states import completed, stuck
 
 pytestmark = pytest.mark.asyncio
 
@@ -91,6 +92,31 @@ async def test_a_failing_migration_leaves_nothing(
     await migrate(empty)
     async with empty.connect() as connected:
         assert await connected.run_sync(_differences) == []
+
+
+async def test_rows_of_the_version_before_are_kept_and_it_can_still_write(
+    empty: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_the_first(connected: Connection) -> None:
+        command.upgrade(migration._config(connected), "0001")
+
+    async def write(row: dict[str, object]) -> None:
+        known = [it for it in TABLE.columns if it.name not in {"stuck", "stuck_since"}]
+        older = table(TABLE.name, *(column(it.name, it.type) for it in known))
+        async with empty.connect() as connected:
+            await connected.execute(insert(older).values({it.name: row[it.name] for it in known}))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migration, "_upgrade", to_the_first)
+        await migrate(empty)
+    await write(row_of(stuck(business_id="before")).model_dump())
+    await migrate(empty)
+    await write(row_of(stuck(business_id="after")).model_dump())
+    rows = await ReadModel(empty).stuck()
+    assert [(it.business_id, it.stuck, it.stuck_since) for it in rows] == [
+        ("after", (), None),
+        ("before", (), None),
+    ]
 
 
 async def test_a_database_newer_than_the_code_is_refused(engine: AsyncEngine) -> None:

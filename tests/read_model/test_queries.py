@@ -8,9 +8,9 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.projector import SagaProjector
-from read_model.queries import ReadModel
+from read_model.queries import AtRisk, ReadModel
 from saga import Status
-from tests.read_model.states import START, compensated, completed
+from tests.read_model.states import START, compensated, completed, stuck
 
 
 @pytest_asyncio.fixture
@@ -64,6 +64,71 @@ async def test_sagas(
         saga_type=saga_type, customer_id=customer_id, status=status, limit=limit
     )
     assert [row.business_id for row in rows] == found
+
+
+@pytest_asyncio.fixture
+async def needing(engine: AsyncEngine) -> ReadModel:
+    """Four sagas that need a person, the orders b and a and two trips, and one that does not."""
+    projector = SagaProjector(engine)
+    for hours, (name, kind, money) in enumerate(
+        [
+            ("b", "order", (10**17, "USD")),
+            ("a", "order", (10**17, "USD")),
+            ("t", "trip", (500, "EUR")),
+            ("u", "trip", None),
+        ]
+    ):
+        start = START + timedelta(hours=hours)
+        state = stuck(business_id=name, saga_type=kind, money=money, start=start)
+        await projector.project(state)
+    await projector.project(compensated())
+    return ReadModel(engine)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("saga_type", "limit", "found"),
+    [(None, 20, ["b", "a", "t", "u"]), (None, 1, ["b"]), ("trip", 20, ["t", "u"]), ("x", 20, [])],
+)
+async def test_what_needs_a_person_comes_with_the_oldest_first(
+    needing: ReadModel, saga_type: str | None, limit: int, found: list[str]
+) -> None:
+    rows = await needing.stuck(saga_type=saga_type, limit=limit)
+    assert [row.business_id for row in rows] == found
+
+
+@pytest.mark.asyncio
+async def test_a_later_event_makes_no_saga_younger(engine: AsyncEngine) -> None:
+    old, young = (
+        stuck(business_id="old"),
+        stuck(business_id="new", start=START + timedelta(hours=1)),
+    )
+    tried_again = old.model_copy(
+        update={"updated_at": START + timedelta(hours=2), "position": 9, "version": 9}
+    )
+    for state in (young, tried_again):
+        await SagaProjector(engine).project(state)
+    assert [it.business_id for it in await ReadModel(engine).stuck()] == ["old", "new"]
+
+
+@pytest.mark.asyncio
+async def test_sums_at_risk_are_by_currency(needing: ReadModel) -> None:
+    every = await needing.at_risk()
+    assert sorted(every, key=lambda it: it.currency or "") == [
+        AtRisk(None, 1, None),
+        AtRisk("EUR", 1, 500),
+        AtRisk("USD", 2, 2 * 10**17),
+    ]
+    assert await needing.at_risk(saga_type="order") == [AtRisk("USD", 2, 2 * 10**17)]
+    assert await needing.at_risk(saga_type="x") == []
+
+
+@pytest.mark.asyncio
+async def test_statuses_of_those_that_have_a_row(needing: ReadModel) -> None:
+    assert await needing.statuses(["order-a", "order-o-2", "order-none"]) == {
+        "order-a": Status.STUCK,
+        "order-o-2": Status.COMPENSATED,
+    }
 
 
 @pytest.mark.asyncio

@@ -1,0 +1,81 @@
+"""The commands that look: status, orders, sagas, stuck; and reconcile, which corrects rows."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.options import ORDERS, AnyType, Customer, Id, Json, Limit, OnlyStatus, Type
+
+
+def status(business_id: Id, saga_type: Type = ORDERS, as_json: Json = False) -> None:
+    """Show one saga, as the read database has it."""
+    from cli.look import show_saga
+    from cli.values import saga_named
+
+    saga = saga_named(saga_type, business_id)
+    raise typer.Exit(asyncio.run(show_saga(saga, as_json=as_json)))
+
+
+def orders(
+    customer: Customer = None,
+    status: OnlyStatus = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List orders, the newest first, as the read database has them."""
+    from cli.look import list_sagas
+
+    listing = list_sagas(ORDERS, customer, status, limit, as_json=as_json)
+    raise typer.Exit(asyncio.run(listing))
+
+
+def sagas(
+    saga_type: AnyType = None,
+    customer: Customer = None,
+    status: OnlyStatus = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List sagas of any type, the newest first, as the read database has them."""
+    from cli.look import list_sagas
+    from cli.values import type_named
+
+    listing = list_sagas(type_named(saga_type), customer, status, limit, as_json=as_json)
+    raise typer.Exit(asyncio.run(listing))
+
+
+def stuck(
+    saga_type: AnyType = None,
+    bugs: Annotated[
+        bool, typer.Option("--bugs", help="Those whose workflow tasks fail instead.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="The oldest 20 are shown; with --bugs the newest 1000 running sagas looked at.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the sagas that need a person; exit 1 when there is any."""
+    from cli.values import type_named
+
+    kind = type_named(saga_type)
+    if bugs:
+        from cli.bugs import show_bugs
+
+        raise typer.Exit(asyncio.run(show_bugs(kind, limit or 1000, as_json=as_json)))
+    from cli.stuck import show_stuck
+
+    raise typer.Exit(asyncio.run(show_stuck(kind, limit or 20, as_json=as_json)))
+
+
+def reconcile(saga_type: AnyType = None, as_json: Json = False) -> None:
+    """Have rows say which sagas were ended from outside; exit 1 when there was any."""
+    from cli.reconcile import reconcile as reconciled
+    from cli.values import type_named
+
+    raise typer.Exit(asyncio.run(reconciled(type_named(saga_type), as_json=as_json)))
