@@ -36,7 +36,7 @@ REST = 12.0
 COMMAND_TIMEOUT = 60.0
 
 # The modules that `place-order --wait` imports, without running it.
-_IMPORTS = "import gc; gc.disable(); import cli.app, cli.order_input, cli.place, cli.values"
+_IMPORTS = "import gc; gc.disable(); import cli.app, cli.order_input, cli.start, cli.values"
 _PROBLEMS = (HomeTaken, MeasurementFailed, RuntimeProblem, ServiceTrouble, TooLate, WorkerFailed)
 
 

@@ -48,17 +48,44 @@ def place_order(
     """Place an order; the same order under the same id is placed once."""
     limit = duration("--deadline", deadline)
     from cli.order_input import OrderOptions
-    from cli.place import Placing
+    from cli.start import Starting
     from cli.values import identifier
+    from contracts.sagas import ORDER
 
     options = OrderOptions(order_id, customer, currency, tuple(item or ()), card, ship_to)
-    placing = Placing(
-        options.order() if file is None else options.order_in(file),
+    given = options.order() if file is None else options.order_in(file)
+    placing = Starting(
+        ORDER,
+        given.order,
+        given.id_given,
         identifier("--correlation-id", correlation_id) if correlation_id is not None else None,
         limit,
         as_json=as_json,
     )
     raise typer.Exit(asyncio.run(placing.run(wait=wait)))
+
+
+@app.command()
+def start(
+    saga: Annotated[str, typer.Argument(metavar="MODULE[:CLASS]", help="Where it is defined.")],
+    command: Annotated[
+        str, typer.Argument(metavar="COMMAND", help="Its command as a JSON object; - for stdin.")
+    ],
+    correlation_id: Annotated[
+        str | None, typer.Option(help="Travels with every call and event.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start a saga of any type; the same command under the same id starts it once."""
+    from cli.command_input import command_of
+    from cli.start import Starting
+    from cli.values import identifier
+
+    kind, given = command_of(saga, command)
+    correlation = identifier("--correlation-id", correlation_id) if correlation_id else None
+    starting = Starting(kind, given, True, correlation, None, as_json=as_json)
+    raise typer.Exit(asyncio.run(starting.run(wait=wait)))
 
 
 for command in (status, orders, sagas, stuck, cancel, pause, resume, repair, recover, reconcile):

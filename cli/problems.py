@@ -2,7 +2,7 @@
 
 Problem                1
 ├── BadInput           2   an option, an argument or a file holds something unusable
-│   └── DifferentOrder 2   another order was placed under this id
+│   └── DifferentSaga 2    another saga was started under this id
 ├── UnknownSaga        1   there is no such saga
 └── NoAnswer           3   a server or a worker that is needed does not answer
 """
@@ -49,12 +49,12 @@ class BadInput(Problem):
     exit_code = 2
 
 
-class DifferentOrder(BadInput):
-    """Another order was placed under this id."""
+class DifferentSaga(BadInput):
+    """Another saga was started under this id."""
 
-    def __init__(self, order_id: str) -> None:
+    def __init__(self, saga: "SagaId", started: str) -> None:
         super().__init__(
-            f"order {order_id} was placed before with another content: give another order id"
+            f"{saga} was {started} before with another content: give another {saga.type} id"
         )
 
 

@@ -6,7 +6,7 @@ failure for its activities, and `Sagas` to start and steer it.
 """
 
 from saga.answers import answered, bug, did_not_happen, misconfigured, outage, refused
-from saga.client import DifferentCommand, NotRecoverable, Sagas, Started, digest
+from saga.client import DifferentCommand, Sagas, Started, digest
 from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status

@@ -22,10 +22,6 @@ class DifferentCommand(Exception):
     """The business id belongs to a saga that another command has started."""
 
 
-class NotRecoverable(Exception):
-    """The saga still runs, has ended by itself, or had not begun; `str()` tells which."""
-
-
 @dataclass(frozen=True)
 class Started:
     """A saga that stands under the id that was asked for."""
@@ -104,10 +100,6 @@ class Sagas:
     async def repair(self, workflow_id: str, repair: Repair) -> Reply:
         """Decide how a stuck step goes on."""
         return await self._handle(workflow_id).execute_update(SagaHandlers.repair, repair)
-
-    async def recover(self, workflow_id: str, request: Request) -> Reply:
-        """Bring a saga to its end that was ended from outside; raises NotRecoverable."""
-        raise NotRecoverable("not built yet")
 
     def _handle(self, workflow_id: str) -> WorkflowHandle[SagaHandlers, SagaOutcome]:
         return self._client.get_workflow_handle(workflow_id, result_type=SagaOutcome)

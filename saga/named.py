@@ -6,9 +6,10 @@ What is named is imported, so it runs as it would in a worker.
 import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TypeGuard
+from typing import TypeGuard, get_args, get_origin
 
 from runtime.errors import RuntimeProblem
+from saga.messages import SagaCommand
 from saga.rules import AnySaga
 from saga.workflow import SagaWorkflow
 
@@ -79,3 +80,11 @@ def _defined_in(module: ModuleType) -> list[AnySaga]:
 def _defines(module: ModuleType) -> str:
     names = [saga.__name__ for saga in _defined_in(module)]
     return f"it defines {', '.join(names)}" if names else "it defines none"
+
+
+def command_that_starts(saga: AnySaga) -> type[SagaCommand]:
+    """The type of the command that a saga's flow gets."""
+    bases = (base for it in saga.__mro__ for base in getattr(it, "__orig_bases__", ()))
+    generic = next(base for base in bases if get_origin(base) is SagaWorkflow)
+    command: type[SagaCommand] = get_args(generic)[0]
+    return command

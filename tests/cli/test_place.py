@@ -176,7 +176,7 @@ async def test_an_order_is_placed_while_the_read_database_is_away(shop: Shop) ->
     assert json.loads(ran.out)["new"] is True
     warning, *more = ran.err.splitlines()
     assert not more
-    assert warning.startswith("warning: whether the order was placed long ago is not known: ")
+    assert warning.startswith("warning: whether it was placed long ago is not known: ")
     assert "secret" not in warning
 
 

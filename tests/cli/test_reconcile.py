@@ -189,3 +189,17 @@ async def test_what_can_not_be_recovered_is_one_line(
     unknown = await here.run(shop.settings, "recover", "none", "--reason", "x")
     told = "error: there is no order none; `sagas` lists those there are\n"
     assert unknown == Ran(1, "", told)
+
+
+async def test_a_terminated_order_is_undone(closed_shop: Shop, here: Here) -> None:
+    order_id = await terminated(closed_shop, here)
+    await here.run(closed_shop.settings, "reconcile")
+    recover = ("recover", order_id, "--reason", "x", "--by", "ada")
+    async with closed_shop.working():
+        ran = await here.run(closed_shop.settings, *recover)
+        assert (ran.code, ran.err) == (0, "")
+        await closed_shop.has_projected(order_id)
+        assert (await here.run(closed_shop.settings, *recover)).code == 1
+    assert closed_shop.participants.standing == []
+    shown = await here.run(closed_shop.settings, "status", order_id, "--json")
+    assert json.loads(shown.out)["status"] == "compensated"

@@ -81,6 +81,10 @@ class Agency:
     async def book_flight(self, call: Call[Book]) -> Event[Booked]:
         return self._book(call)
 
+    @activity.defn
+    async def cancel_flight(self, call: Call[Book]) -> Event[Booked]:
+        return self._book(call)
+
     def _book(self, call: Call[Book]) -> Event[Booked]:
         if call.name in self.full:
             raise refused(call, "urn:trips:full", f"no {call.name} today")
@@ -90,8 +94,8 @@ class Agency:
 
 
 TRIP = SagaKind[BookTrip](name="trip", workflow="TripSaga")
-book_hotel = Step(action=Agency.book_hotel, undo=Undo(Agency.cancel_hotel, lambda it: it))
-book_flight = Step(action=Agency.book_flight, pivot=True)
+book_hotel = Step(action=Agency.book_hotel, undo=Undo(Agency.cancel_hotel))
+book_flight = Step(action=Agency.book_flight, undo=Undo(Agency.cancel_flight), pivot=True)
 
 
 @workflow.defn(name=TRIP.workflow)
@@ -135,6 +139,7 @@ class Trips:
                     self.agency.book_hotel,
                     self.agency.cancel_hotel,
                     self.agency.book_flight,
+                    self.agency.cancel_flight,
                 ],
             ),
             Worker(

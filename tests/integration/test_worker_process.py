@@ -50,6 +50,30 @@ async def test_one_command_and_orders_are_taken(house: House) -> None:
     await leaves(house, signal.SIGINT)
 
 
+async def test_a_saga_of_ones_own_needs_no_more_than_its_module(house: House) -> None:
+    await house.ready_worker("--saga", "examples.trip")
+    trip = json.dumps({"trip_id": "17", "hotel": "Ritz", "flight": "full"})
+    start = ("start", "examples.trip", trip)
+    told = await house.starter(*start, "--wait")
+    assert (told.code, told.err) == (1, "")
+    assert "undo book-hotel" in told.out
+    again = await house.starter(*start)
+    assert (again.code, again.out.splitlines()[0]) == (
+        1,
+        "trip 17 was already started: compensated",
+    )
+    other = await house.starter("start", "examples.trip", trip.replace("Ritz", "Astoria"))
+    assert (other.code, other.out) == (2, "")
+    assert "trip 17 was started before with another content" in other.err
+
+    async def projected() -> bool:
+        shown = await house.starter("status", "17", "--type", "trip", "--json")
+        return shown.code == 0 and json.loads(shown.out)["status"] == Status.COMPENSATED
+
+    await eventually(projected)
+    await leaves(house, signal.SIGINT)
+
+
 async def test_an_order_under_way_outlasts_its_worker(house: House) -> None:
     await house.ready_worker("--faults")
     order = an_order()

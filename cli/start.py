@@ -1,45 +1,51 @@
-"""`place-order`: start the saga of an order and, if asked to, follow it to its outcome."""
+"""`place-order` and `start`: start a saga and, if asked to, follow it to its outcome."""
 
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 from cli.follow import follow
-from cli.order_document import GivenOrder
-from cli.problems import DifferentOrder, NoAnswer
+from cli.problems import DifferentSaga, NoAnswer
 from cli.progress import Progress
-from cli.saga_id import order_saga
+from cli.saga_id import SagaId
 from cli.temporal import TemporalSagas, web_ui
 from cli.terminal import PROGRAM, note, say, say_json
+from contracts.money import decimal_amount
 from contracts.sagas import ORDER, PUBLICATION
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
-from saga import DifferentCommand, SagaInput, Status
+from saga import DifferentCommand, Headline, SagaInput, SagaKind, Status
+from saga.messages import SagaCommandT
 
 if TYPE_CHECKING:
     from read_model.views import SagaView
 
 
 @dataclass
-class Placing:
-    """One `place-order`, with what its options say."""
+class Starting(Generic[SagaCommandT]):
+    """The start of one saga, with what a command's options say."""
 
-    given: GivenOrder
+    kind: SagaKind[SagaCommandT]
+    command: SagaCommandT
+    id_given: bool
+    """Whether its id was given too; else it is new, and so was never started before."""
     correlation_id: str | None
-    deadline: timedelta
+    deadline: timedelta | None
     as_json: bool
 
     def __post_init__(self) -> None:
-        self.order_id = self.given.order.order_id
-        self.saga = order_saga(self.order_id)
-        self.look = f"{PROGRAM} status {self.order_id}"
+        self.headline = self.command.headline()
+        self.saga = SagaId(self.kind.name, self.headline.business_id)
+        self.started = "placed" if self.kind is ORDER else "started"
+        self.look = f"{PROGRAM} status {self.saga.arguments}"
 
     async def run(self, *, wait: bool) -> int:
-        """Place the order; returns the exit code."""
+        """Start it; returns the exit code."""
         settings = Settings.from_environment()
-        row = await self._row(settings) if self.given.id_given else None
+        row = await self._row(settings) if self.id_given else None
         sagas = await TemporalSagas.connect(settings)
         if row is not None and await sagas.find(self.saga) is None:
             return self._tell_of_old(row, wait=wait)
@@ -49,11 +55,17 @@ class Placing:
             if wait:
                 return await self._follow(sagas, began if new else None)
         except asyncio.CancelledError:
-            note(f"interrupted; the order goes on, look at it with: {self.look}")
+            note(f"interrupted; the {self.kind.name} goes on, look at it with: {self.look}")
             raise
         except NoAnswer as problem:
-            raise NoAnswer(f"{problem}; the order may go on, ask later: {self.look}") from problem
+            raise NoAnswer(
+                f"{problem}; the {self.kind.name} may go on, ask later: {self.look}"
+            ) from problem
         return await self._leave(sagas, settings, row, new=new)
+
+    @property
+    def _again(self) -> str:
+        return f"was already {self.started}"
 
     async def _row(self, settings: Settings) -> "SagaView | None":
         """What the read database knows of this id; an order is placed without it, too."""
@@ -62,29 +74,28 @@ class Placing:
         try:
             return await read_saga(settings, self.saga)
         except (RuntimeProblem, NoAnswer) as problem:
-            note(f"warning: whether the order was placed long ago is not known: {problem}")
+            note(f"warning: whether it was {self.started} long ago is not known: {problem}")
             return None
 
     async def _place(self, sagas: TemporalSagas, settings: Settings) -> bool:
         start = SagaInput(
-            command=self.given.order,
+            command=self.command,
             correlation_id=self.correlation_id,
             deadline=self.deadline,
             # Without a broker nobody would take what is to be published.
-            sinks=(PUBLICATION,) if settings.event_broker_url else (),
+            sinks=(PUBLICATION,) if settings.event_broker_url and self.kind is ORDER else (),
         )
         try:
-            return await sagas.start(ORDER, start)
+            return await sagas.start(self.kind, start)
         except DifferentCommand:
-            raise DifferentOrder(self.order_id) from None
+            raise DifferentSaga(self.saga, self.started) from None
 
     def _tell_of_old(self, row: "SagaView", *, wait: bool) -> int:
         """Temporal forgets a closed workflow after its retention; the row stays."""
-        order, total = self.given.order, self.given.order.total
-        mine = (order.customer_id, total.amount, total.currency)
-        if row.total and (row.customer_id, row.total.amount, row.total.currency) != mine:
-            raise DifferentOrder(self.order_id)
-        note(f"order {self.order_id} was already placed; its history is beyond retention")
+        mine, total = self.headline, row.total and (row.total.amount, row.total.currency)
+        if (row.customer_id, total) != (mine.customer_id, _total(mine)):
+            raise DifferentSaga(self.saga, self.started)
+        note(f"{self.saga} was already {self.started}; its history is beyond retention")
         if self.as_json and wait:
             say_json(row.model_dump(mode="json"))
         elif self.as_json:
@@ -99,11 +110,11 @@ class Placing:
         if self.as_json:
             state = await follow(sagas, self.saga)
         else:
-            say(f"order {self.order_id} " + ("placed" if began else "was already placed"))
+            say(f"{self.saga} {self.started if began else self._again}")
             state = await follow(sagas, self.saga, progress.show)
         status = Status.TERMINATED if state is None else state.status
         if status is Status.TERMINATED:
-            note(f"order {self.order_id} was terminated from outside: nothing more happens to it")
+            note(f"{self.saga} was terminated from outside: nothing more happens to it")
         if not self.as_json:
             say(status if state is None else progress.end(state))
         elif state is None:
@@ -124,7 +135,7 @@ class Placing:
             mine = self.correlation_id or self.saga.workflow_id
             self._say_started(status, mine if new else known, new=new)
         else:
-            say(f"order {self.order_id} " + ("placed" if new else f"was already placed: {status}"))
+            say(f"{self.saga} {self.started if new else self._again + ': ' + status}")
             say(f"  look at it:  {self.look}")
             if url := web_ui(settings, self.saga):
                 say(f"  in the Web UI:  {url}")
@@ -139,6 +150,12 @@ class Placing:
                 "correlation_id": correlation_id,
             }
         )
+
+
+def _total(headline: Headline) -> tuple[Decimal, str] | None:
+    if headline.amount_minor is None or headline.currency is None:
+        return None
+    return decimal_amount(headline.amount_minor, headline.currency), headline.currency
 
 
 def exit_code(status: Status) -> int:
