@@ -69,8 +69,13 @@ class Course:
     async def unheld(self) -> None:
         """Wait while the saga is paused; raises Interrupted when its story has ended."""
         # A condition is looked at when all that the task brings has been taken in, cancels too.
-        await workflow.wait_condition(lambda: self.interrupted is not None or not self.paused)
+        await workflow.wait_condition(self._unheld)
+        while not self._unheld():  # A pause that came with the start has waited for the same.
+            await workflow.wait_condition(self._unheld)
         self.go_on_or_unwind()
+
+    def _unheld(self) -> bool:
+        return self.interrupted is not None or not self.paused
 
     async def cancel(self, request: Request) -> Reply:
         """Undo the saga if it is not too late; a pivot under way is waited for."""
