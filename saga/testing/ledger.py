@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from saga.envelope import Call
 from saga.messages import Command, DomainEvent
@@ -36,7 +37,7 @@ CREATE TABLE IF NOT EXISTS commands (key TEXT PRIMARY KEY, content TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS faults (
     number INTEGER PRIMARY KEY, saga_id TEXT NOT NULL, call TEXT NOT NULL, kind TEXT NOT NULL,
     moment TEXT NOT NULL, times INTEGER, deaf INTEGER NOT NULL, reached INTEGER DEFAULT 0,
-    armed INTEGER DEFAULT 0);
+    armed INTEGER DEFAULT 0, gone INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS batches (
     number INTEGER PRIMARY KEY, saga_id TEXT NOT NULL, sink TEXT NOT NULL, batch TEXT NOT NULL);
 """
@@ -93,6 +94,10 @@ class Ledger:
                 raise
             self._database.execute("COMMIT")
 
+    def _find(self, select: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock:
+            return self._database.execute(select, values).fetchall()
+
     # For tests: what shall go wrong.
 
     def strike(self, saga_id: str, *faults: Fault) -> None:
@@ -109,28 +114,34 @@ class Ledger:
         """Take back the faults of one call, or all of them; what is held goes on."""
         with self._transaction() as database:
             database.execute(
-                "DELETE FROM faults WHERE saga_id = ? AND call = coalesce(?, call)",
+                "UPDATE faults SET gone = 1 WHERE saga_id = ? AND call = coalesce(?, call)",
                 (saga_id, call),
             )
 
     def reached(self, saga_id: str, call: str) -> bool:
-        """Whether a fault has struck this call since it was told of."""
-        with self._transaction() as database:
-            row = database.execute(
-                "SELECT max(reached) FROM faults WHERE saga_id = ? AND call = ?", (saga_id, call)
-            ).fetchone()
-        return bool(row[0])
+        """Whether a fault that is not taken back has struck this call."""
+        found = self._find(
+            "SELECT 1 FROM faults WHERE saga_id = ? AND call = ? AND reached AND NOT gone",
+            (saga_id, call),
+        )
+        return bool(found)
+
+    def unstruck(self, saga_id: str) -> list[str]:
+        """The faults that have struck nothing, taken back or not, one line each."""
+        found = self._find(
+            "SELECT kind, call FROM faults WHERE saga_id = ? AND NOT reached", (saga_id,)
+        )
+        return [f"{kind} of {call}" for kind, call in found]
 
     # For tests: what happened.
 
     def postings(self, saga_id: str) -> list[Posting]:
         """All that happened to one saga, in order."""
-        with self._transaction() as database:
-            rows = database.execute(
-                "SELECT number, saga_id, what, role, name, step, key, call, how, minor, currency"
-                " FROM postings WHERE saga_id = ? ORDER BY number",
-                (saga_id,),
-            ).fetchall()
+        rows = self._find(
+            "SELECT number, saga_id, what, role, name, step, key, call, how, minor, currency"
+            " FROM postings WHERE saga_id = ? ORDER BY number",
+            (saga_id,),
+        )
         return [
             Posting(
                 number=row[0],
@@ -158,12 +169,8 @@ class Ledger:
 
     def batches(self, saga_id: str, sink: str) -> list[str]:
         """What a sink was handed, as JSON."""
-        with self._transaction() as database:
-            rows = database.execute(
-                "SELECT batch FROM batches WHERE saga_id = ? AND sink = ? ORDER BY number",
-                (saga_id, sink),
-            ).fetchall()
-        return [row[0] for row in rows]
+        select = "SELECT batch FROM batches WHERE saga_id = ? AND sink = ? ORDER BY number"
+        return [str(row[0]) for row in self._find(select, (saga_id, sink))]
 
     # For the participants.
 
@@ -287,13 +294,11 @@ class Ledger:
 
     def struck(self, saga_id: str, call: str, moment: Moment) -> list[Struck]:
         """The faults that strike a call now, in the order in which they were told of."""
-        with self._transaction() as database:
-            rows = database.execute(
-                "SELECT number, kind, times, deaf FROM faults"
-                " WHERE saga_id = ? AND call = ? AND moment = ? AND coalesce(times, 1) > 0"
-                " ORDER BY number",
-                (saga_id, call, moment),
-            ).fetchall()
+        rows = self._find(
+            "SELECT number, kind, times, deaf FROM faults WHERE saga_id = ? AND call = ?"
+            " AND moment = ? AND coalesce(times, 1) > 0 AND NOT gone ORDER BY number",
+            (saga_id, call, moment),
+        )
         return [
             Struck(
                 row[0],
@@ -313,29 +318,29 @@ class Ledger:
         with self._transaction() as database:
             taken = database.execute(
                 "UPDATE faults SET times = times - 1, reached = 1"
-                " WHERE number = ? AND coalesce(times, 1) > 0",
+                " WHERE number = ? AND coalesce(times, 1) > 0 AND NOT gone",
                 (struck.number,),
             )
         return taken.rowcount == 1
 
     def stands(self, struck: Struck) -> bool:
         """Whether nobody has taken the fault back yet."""
-        with self._transaction() as database:
-            row = database.execute(
-                "SELECT 1 FROM faults WHERE number = ?", (struck.number,)
-            ).fetchone()
-        return row is not None
+        select = "SELECT 1 FROM faults WHERE number = ? AND NOT gone"
+        return bool(self._find(select, (struck.number,)))
 
     def arm(self, struck: Struck) -> None:
         """Let a kill come with the saga's next call."""
         with self._transaction() as database:
-            database.execute("UPDATE faults SET armed = 1 WHERE number = ?", (struck.number,))
+            database.execute(
+                "UPDATE faults SET armed = 1, reached = 0 WHERE number = ?", (struck.number,)
+            )
 
     def disarm(self, saga_id: str) -> bool:
         """Whether a kill was to come with this call; it comes once."""
         with self._transaction() as database:
             disarmed = database.execute(
-                "UPDATE faults SET armed = 0 WHERE saga_id = ? AND armed = 1", (saga_id,)
+                "UPDATE faults SET armed = 0, reached = 1 WHERE saga_id = ? AND armed = 1",
+                (saga_id,),
             )
         return disarmed.rowcount > 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from saga.handlers import SagaHandlers
 from saga.identity import saga_id
 from saga.messages import Command, DomainEvent, SagaCommand
 from saga.pump import Sink
@@ -27,6 +28,8 @@ class Subject:
     """Makes the command that starts the saga of this business id."""
     answers: Mapping[str, Answer] = field(default_factory=dict)
     """By a step's, undo's or probe's name, its answer, where the one made by itself won't do."""
+    survives: frozenset[str] = frozenset()
+    """Steps whose refusal the story catches, going another way."""
     at_once: tuple[frozenset[str], ...] = ()
     """Step instances that are undone at once, as `parallel(..., undo_at_once=True)` has them."""
     declared: tuple[AnyStep, ...] | None = None
@@ -39,6 +42,11 @@ class Subject:
         """The type of saga."""
         kind: SagaKind[Any] = self.named or self.workflow.kind
         return kind
+
+    @property
+    def on_engine(self) -> bool:
+        """Whether it answers to the engine's queries and updates."""
+        return issubclass(self.workflow, SagaHandlers)
 
     @property
     def steps(self) -> tuple[AnyStep, ...]:
