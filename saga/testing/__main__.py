@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import fnmatch
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -16,12 +17,13 @@ from saga.testing.bench import Bench, Verdict, server
 from saga.testing.cases import Case
 from saga.testing.columns import cases
 from saga.testing.report import table, write_junit
+from saga.testing.subject import Subject
 from saga.testing.workers import load
 
 _BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
-async def run(reference: str, chosen: list[Case], console: Console) -> list[Verdict]:
+async def run(subject: Subject, chosen: list[Case], console: Console) -> list[Verdict]:
     """Run these cases, several at once, with a progress bar."""
     with tempfile.TemporaryDirectory() as folder, Progress(*_BAR, console=console) as progress:
         task = progress.add_task("starting", total=len(chosen))
@@ -33,7 +35,7 @@ async def run(reference: str, chosen: list[Case], console: Console) -> list[Verd
                 console.print(str(verdict), style="red", highlight=False)
             return verdict
 
-        async with server() as client, Bench(reference, client, Path(folder)) as bench:
+        async with server() as client, Bench(subject, client, Path(folder)) as bench:
             verdicts = await asyncio.gather(*(one(bench, case) for case in chosen))
         progress.update(task, description="done")
     await asyncio.sleep(0.1)  # The SDK may crash in a process that ends right after a call.
@@ -55,8 +57,10 @@ def main() -> int:
     subject = load(options.subject)
     everything = cases(subject, short=options.short)
     chosen = [case for case in everything if fnmatch.fnmatch(case.id, options.only)]
-    console, began = Console(), time.monotonic()
-    verdicts = asyncio.run(run(options.subject, chosen, console))
+    console, began = Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w")), time.monotonic()
+    # The server prints a banner to the standard output that it inherits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    verdicts = asyncio.run(run(subject, chosen, console))
     console.print(table(verdicts))
     failed = [verdict for verdict in verdicts if not verdict.ok]
     took = time.monotonic() - began

@@ -24,7 +24,8 @@ from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
 from saga.testing.participants import Participants
 from saga.testing.posting import Posting, Role
-from saga.testing.workers import Job, Pace, hastened, load, worker_process, working
+from saga.testing.subject import Subject
+from saga.testing.workers import Job, Pace, hastened, reference_of, worker_process, working
 
 AT_ONCE = 10
 """Cases that run at the same time; most of them wait most of the time."""
@@ -76,9 +77,8 @@ async def server() -> AsyncIterator[Client]:
 class Bench:
     """Runs cases of one subject, several at once."""
 
-    def __init__(self, reference: str, client: Client, folder: Path) -> None:
-        self.subject = load(reference)
-        self._reference = reference
+    def __init__(self, subject: Subject, client: Client, folder: Path) -> None:
+        self.subject = subject
         self._client = client
         self._ledger = Ledger(folder / f"{uuid4()}.db")
         self._queue = str(uuid4())
@@ -134,7 +134,7 @@ class Bench:
             address=self._client.service_client.config.target_host,
             namespace=self._client.namespace,
             task_queue=str(uuid4()),
-            subject=self._reference,
+            subject=reference_of(self.subject),
             ledger=Path(self._ledger.path),
             pace=pace,
         )

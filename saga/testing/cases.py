@@ -71,6 +71,7 @@ class Row:
     deadline: timedelta | None = None
     """What `trigger` needs beside it."""
     on_engine: bool = True
+    has_sinks: bool = True
     survives: bool = False
     """Whether the saga goes on when it is refused."""
 
@@ -100,6 +101,7 @@ def rows(subject: Subject) -> list[Row]:
             previous=None if main else previous,
             given=_refusals(step, stand_ins),
             on_engine=subject.on_engine,
+            has_sinks=bool(subject.sinks),
             survives=step.optional or step.fallback is not None or step.name in subject.survives,
         )
         made.append(_with_trigger(row, subject, subject.steps[index + 1 :]))
@@ -121,7 +123,8 @@ def _with_trigger(row: Row, subject: Subject, later: Sequence[AnyStep]) -> Row:
     lost = (faults.lose_answer(row.name, times=None),)
     if row.stage is Stage.PIVOT:
         gives_up = row.step.action_policy.give_up_after is not None and row.step.probe is None
-        return replace(row, trigger=lost, pace=Pace.IMPATIENT) if gives_up else row
+        may = gives_up and row.on_engine
+        return replace(row, trigger=lost, pace=Pace.IMPATIENT) if may else row
     stand_ins = {step.fallback.name for step in subject.steps if step.fallback}
     for step in later:
         survives = step.optional or step.fallback or step.name in subject.survives

@@ -69,12 +69,13 @@ def _if_before(row: Row) -> frozenset[Status]:
 # What the action's participant does.
 
 
-def _refused(row: Row) -> Case:
+def _refused(row: Row) -> Case | None:
     refuses = faults.refuse(row.name)
     if row.survives:
         return _forward(row, "refused", refuses)
     if row.stage is Stage.AFTER:
-        return replace(_forward(row, "refused", refuses), script=partial(_mend, call=row.name))
+        mended = replace(_forward(row, "refused", refuses), script=partial(_mend, call=row.name))
+        return mended if row.on_engine else None
     return _forward(row, "refused", refuses, ends=COMPENSATED)
 
 
@@ -151,7 +152,9 @@ async def _mend(drive: Drive, call: str) -> None:
     await drive.repair(call)
 
 
-def _killed(moment: Moment, row: Row) -> Case:
+def _killed(moment: Moment, row: Row) -> Case | None:
+    if moment is Moment.AFTER and not row.has_sinks:
+        return None  # There may be no later call with which the kill could come.
     fault = faults.kill(row.name, moment)
     return replace(_forward(row, f"killed-{moment}", fault), pace=Pace.MORTAL)
 
@@ -202,6 +205,23 @@ async def _nothing_is_sent(drive: Drive, call: str) -> None:
     await asyncio.sleep(CHANCE)
     if call in drive.ledger.calls(drive.saga_id):
         drive.complaints.append(f"{call} was called in a pause")
+
+
+def _cancel_between(row: Row) -> Case | None:
+    """As soon as the step before has answered; a saga that sleeps then is cancelled asleep."""
+    if row.previous is None or row.given:
+        return None
+    script = partial(_cancel_after, previous=row.previous)
+    either = COMPLETED if row.stage is Stage.AFTER else COMPLETED | COMPENSATED
+    held = _forward(row, "cancel-between", faults.hold(row.previous), ends=either)
+    return replace(held, script=script)
+
+
+async def _cancel_after(drive: Drive, *, previous: str) -> None:
+    await drive.struck(previous)
+    drive.recover(previous)
+    await drive.ended(previous)
+    await drive.cancel()
 
 
 def _cancel_during(row: Row) -> Case:
@@ -349,6 +369,8 @@ def _undo_killed(moment: Moment, row: Row) -> Case | None:
     """Not for an undo that only a time limit brings, which kills would use up."""
     if row.undo is None or row.pace is not Pace.PATIENT:
         return None
+    if moment is Moment.AFTER and not row.has_sinks:
+        return None
     fault = faults.kill(row.undo, moment)
     return _backward(row, f"undo-killed-{moment}", fault, pace=Pace.MORTAL)
 
@@ -393,6 +415,7 @@ COLUMNS: dict[str, Column] = {
     "killed-during": partial(_killed, Moment.DURING),
     "killed-after": partial(_killed, Moment.AFTER),
     "cancel-before": _cancel_before,
+    "cancel-between": _cancel_between,
     "cancel-during": _cancel_during,
     "cancel-after-effect": _cancel_after_effect,
     "cancel-deaf": _cancel_deaf,
@@ -440,6 +463,7 @@ NEEDS_ENGINE = frozenset(
         "misconfigured",
         "bug",
         "cancel-before",
+        "cancel-twice",
         "pause-before",
         "deadline",
         "undo-outage-for-ever",
@@ -448,4 +472,4 @@ NEEDS_ENGINE = frozenset(
         "pause-during-undo",
     }
 )
-"""What asks for this engine's deadline, pauses or repairs, which a bare workflow has not."""
+"""What asks for this engine's deadline, pauses, repairs or updates, which no bare workflow has."""

@@ -29,6 +29,7 @@ from saga.start import Repair, Reply, Request, SagaOutcome
 from saga.state import SagaState
 from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
+from saga.testing.posting import How
 from saga.testing.subject import Subject
 
 CUSTOMER = Request(by="customer", reason="changed their mind")
@@ -36,6 +37,8 @@ OPERATOR = Request(by="operator", reason="it was mended")
 PATIENCE = 20.0
 """Seconds within which whatever a case waits for has come."""
 _LOOK = 0.02
+_TASK_TIMEOUT = timedelta(seconds=2)
+"""How long the server waits for a worker that was killed within a workflow task."""
 
 
 class NeverCame(Exception):
@@ -74,7 +77,11 @@ class Drive:
         start = self.subject.start(self._business_id).model_copy(update={"deadline": deadline})
         if not paused:
             await self._client.start_workflow(
-                self.subject.kind.workflow, start, id=self.saga_id, task_queue=self._task_queue
+                self.subject.kind.workflow,
+                start,
+                id=self.saga_id,
+                task_queue=self._task_queue,
+                task_timeout=_TASK_TIMEOUT,
             )
             return
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -147,6 +154,16 @@ class Drive:
         seen = await self.observe(claims=None, closed=False)
         self.complaints += violations(self.definition, self.ledger.postings(self.saga_id), seen)
 
+    async def ended(self, call: str) -> None:
+        """Wait until the participant has given this call its last word."""
+        last = (How.ANSWERED, How.REFUSED)
+        await self.until(
+            f"{call} did not end",
+            lambda: any(
+                it.name == call and it.how in last for it in self.ledger.postings(self.saga_id)
+            ),
+        )
+
     # What people do.
 
     async def cancel(self) -> None:
@@ -201,7 +218,10 @@ class Drive:
 
     async def reset_before(self, call: str) -> None:
         """Wait for the end, then reset the workflow to just before it sent this call."""
-        await self._result()
+        try:
+            await self._result()
+        except TimeoutError:
+            raise NeverCame("it did not end before the reset") from None
         task = None
         async for event in self._handle.fetch_history_events():
             sent = event.activity_task_scheduled_event_attributes

@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ def load(reference: str) -> Subject:
     return subject
 
 
+def reference_of(subject: Subject) -> str:
+    """Where worker processes find a subject: a module in which it stands under some name."""
+    for name, module in list(sys.modules.items()):
+        for attribute, value in list(vars(module).items()) if name != "__main__" else ():
+            if value is subject:
+                return f"{name}:{attribute}"
+    raise LookupError("the subject must stand in a module, where worker processes can import it")
+
+
 @contextmanager
 def hastened(subject: Subject, pace: Pace) -> Iterator[None]:
     """Shorten the policies of a saga in this process for a while.
@@ -81,6 +91,8 @@ def hastened(subject: Subject, pace: Pace) -> Iterator[None]:
             object.__setattr__(policy, name, value)
     for sink in subject.sinks:
         before.append((sink, dict(vars(sink))))
+        if pace is Pace.MORTAL:
+            object.__setattr__(sink, "attempt_timeout", timedelta(seconds=2))
         if sink.interval is not None:
             object.__setattr__(sink, "interval", timedelta(milliseconds=100))
     try:
