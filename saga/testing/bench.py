@@ -34,7 +34,6 @@ MORTALS = 3
 _EXTRA = (
     *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=200"),
     *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'),
-    *("--log-level", "error"),
 )
 """Without these a lone saga waits for the server's next poll, and its timers are late."""
 
@@ -67,7 +66,10 @@ async def server() -> AsyncIterator[Client]:
     scripts = sysconfig.get_path("scripts")
     binary = shutil.which("temporal", path=scripts) or shutil.which("temporal")
     env = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary, dev_server_extra_args=_EXTRA, plugins=[SagaPlugin()]
+        dev_server_existing_path=binary,
+        dev_server_extra_args=_EXTRA,
+        dev_server_log_level="never",
+        plugins=[SagaPlugin()],
     )
     async with env:
         await register_search_attributes(env.client)

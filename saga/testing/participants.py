@@ -21,8 +21,9 @@ from saga.identity import Direction
 from saga.messages import DomainEvent
 from saga.pump import Batch, Sink
 from saga.steps import AnyActivity, name_of
+from saga.testing.barrier import Barrier, Refusal, read
 from saga.testing.faults import FaultKind, Moment
-from saga.testing.ledger import Ledger, Refusal, Struck, read
+from saga.testing.ledger import Ledger, Struck
 from saga.testing.posting import How, Role
 from saga.testing.samples import command_type, event_type, sample_answer
 from saga.testing.subject import Subject
@@ -53,6 +54,7 @@ class Participants:
     def __init__(self, subject: Subject, ledger: Ledger, *, mortal: bool = False) -> None:
         self._subject = subject
         self._ledger = ledger
+        self._barrier = Barrier(ledger.store)
         self._mortal = mortal
 
     def activities(self) -> list[Callable[..., Awaitable[Any]]]:
@@ -108,7 +110,9 @@ class Participants:
         end = partial(self._ledger.end, call, role, number)
         try:
             refuse = await self._before(call)
-            deliver = partial(self._ledger.deliver, call, role, number, tell, has_effect=has_effect)
+            deliver = partial(
+                self._barrier.deliver, call, role, number, tell, has_effect=has_effect
+            )
             told = deliver(refuse=refuse)
             await self._during(call, deliver, told)
             self._copy_arrives(role, call, tell)
@@ -137,7 +141,7 @@ class Participants:
         except asyncio.CancelledError:
             end(How.CANCELLED)
             raise
-        told = self._ledger.known(call.key)
+        told = self._barrier.known(call.key)
         end(How.ANSWERED if told else How.REFUSED)
         if told is None:
             raise did_not_happen(call)
@@ -181,7 +185,7 @@ class Participants:
             if struck.fault.kind is not FaultKind.LATE or not self._ledger.take(struck):
                 continue
             step = next(it for it in self._subject.steps if it.name == undo.step.split("~")[0])
-            command = self._ledger.first_command(str(undo.undoes))
+            command = self._barrier.first_command(str(undo.undoes))
             if command is None:
                 continue
             copied = command_type(step.action).model_validate_json(
@@ -190,7 +194,7 @@ class Participants:
             number = self._ledger.begin(copied, Role.COPY, pid=os.getpid())
             answer = self._subject.answers.get(step.name) or partial(sample_answer, step.action)
             try:
-                self._ledger.deliver(copied, Role.COPY, number, partial(answer, copied.command))
+                self._barrier.deliver(copied, Role.COPY, number, partial(answer, copied.command))
             except Refusal:
                 self._ledger.end(copied, Role.COPY, number, How.REFUSED)
             else:

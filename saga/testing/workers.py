@@ -68,7 +68,9 @@ def load(reference: str) -> Subject:
 def reference_of(subject: Subject) -> str:
     """Where worker processes find a subject: a module in which it stands under some name."""
     for name, module in list(sys.modules.items()):
-        for attribute, value in list(vars(module).items()) if name != "__main__" else ():
+        if name == "__main__":
+            continue
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
             if value is subject:
                 return f"{name}:{attribute}"
     raise LookupError("the subject must stand in a module, where worker processes can import it")

@@ -67,9 +67,10 @@ async def test_a_broken_saga_is_found_out(
     assert any(it.startswith(sentence) for it in found.violations), found
 
 
-@pytest.mark.parametrize("case_id", sorted({case_id for _, case_id, _ in CAUGHT}))
+# Not cancel-between: on the bare SDK a cancel and the pivot's answer may come in one moment.
+@pytest.mark.parametrize(
+    "case_id", sorted({case_id for _, case_id, _ in CAUGHT if "between" not in case_id})
+)
 async def test_no_case_blames_a_sound_saga(case_id: str, client: Client, tmp_path: Path) -> None:
-    if case_id.endswith("cancel-between"):
-        pytest.skip("on the bare SDK a cancel and the pivot's answer may come in the same moment")
     found = await verdict(broken.SOUND, case_id, client, tmp_path)
     assert found.ok, found
