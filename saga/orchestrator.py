@@ -294,7 +294,9 @@ class Orchestrator:
                     break
                 answer = await self._settle(entry, self.course.unheld)
                 if failed := failure_of(answer):
-                    raise SagaError.of(failed)
+                    # No refusal of the step that comes next, which the story might do without.
+                    self.course.unanswered = failed
+                    raise Interrupted
             return True
 
     def _in(self, phase: Phase) -> bool:
