@@ -19,7 +19,7 @@ from runtime.search_attributes import register_search_attributes
 from saga.events import Status
 from saga.plugin import SagaPlugin
 from saga.testing.cases import Case
-from saga.testing.drive import Drive, NeverCame
+from saga.testing.drive import CannotHappen, Drive, NeverCame
 from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
 from saga.testing.participants import Participants
@@ -165,6 +165,9 @@ class Bench:
             await drive.start(deadline=case.deadline, paused=case.starts_paused)
             await case.script(drive)
             seen = await drive.end()
+        except CannotHappen as why:
+            await drive.abandon()
+            return Verdict(case, (), left_out=str(why))
         except (NeverCame, RPCError, WorkflowUpdateFailedError) as never:
             found = [f"the case has tested nothing: {never}"]
         else:

@@ -45,6 +45,10 @@ class NeverCame(Exception):
     """What a case waited for did not come, so it has tested nothing."""
 
 
+class CannotHappen(Exception):
+    """A case makes no sense for this saga, as only its run could show."""
+
+
 class Drive:
     """A saga under test, before its start."""
 
@@ -256,9 +260,14 @@ class Drive:
             claims = await self._result()
         except TimeoutError:
             seen = await self.observe(claims=None, closed=False)
-            await self._handle.terminate("the failure matrix has waited long enough")
+            await self.abandon()
             return seen
         return await self.observe(claims=claims, closed=True)
+
+    async def abandon(self) -> None:
+        """Leave the saga to nobody."""
+        self.recover()
+        await self._handle.terminate("the failure matrix does not need it")
 
     async def observe(self, *, claims: Status | None, closed: bool) -> Observed:
         """The saga as all say it stands."""

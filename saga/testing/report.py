@@ -17,7 +17,12 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     cases = [verdict.case for verdict in verdicts if verdict.case.step]
     steps = list(dict.fromkeys(case.step for case in cases))
     by_id = {(verdict.case.step, verdict.case.fault): verdict for verdict in verdicts}
-    made = Table(Column("fault", no_wrap=True), *steps, box=None, pad_edge=False)
+    made = Table(
+        Column("fault", no_wrap=True),
+        *(Column(step, overflow="fold", min_width=9) for step in steps),
+        box=None,
+        pad_edge=False,
+    )
     for fault in dict.fromkeys(case.fault for case in cases):
         made.add_row(fault, *(_cell(by_id.get((step, fault))) for step in steps))
     return made

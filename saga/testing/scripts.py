@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from saga.state import StepStatus
 from saga.testing.cases import WITHIN
-from saga.testing.drive import Drive
+from saga.testing.drive import CannotHappen, Drive
 
 CHANCE = 0.3
 """Seconds in which a wrong saga may do what it must not do."""
@@ -45,6 +45,8 @@ async def paused_after(drive: Drive, *, previous: str, call: str, then: Then) ->
     """Pause the saga during the step before, and do something when that has ended."""
     await drive.struck(previous)
     await drive.pause()
+    if call in drive.ledger.calls(drive.saga_id):
+        raise CannotHappen(f"{call} runs beside {previous}")
     drive.recover(previous)
     await drive.stands(
         f"{previous} did not end", lambda state: state.steps[previous] is StepStatus.DONE
