@@ -32,7 +32,7 @@ async def run(subject: Subject, chosen: list[Case], console: Console) -> list[Ve
             verdict = await bench.run(case)
             progress.update(task, advance=1, description=case.id)
             if not verdict.ok:
-                console.print(str(verdict), style="red", highlight=False)
+                console.print(str(verdict), style="red", highlight=False, soft_wrap=True)
             return verdict
 
         async with server() as client, Bench(subject, client, Path(folder)) as bench:
@@ -60,7 +60,10 @@ def main() -> int:
     # The server prints a banner to the standard output that it inherits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     verdicts = asyncio.run(run(subject, chosen, console))
-    console.print(table(verdicts))
+    drawn = table(verdicts)
+    # Too narrow a terminal wraps the lines; rich would leave columns out.
+    console.width = max(console.width, 14 + 11 * len(drawn.columns))
+    console.print(drawn)
     failed = [verdict for verdict in verdicts if not verdict.ok]
     took = time.monotonic() - began
     console.print(f"{len(verdicts)} cases, {len(failed)} violated, in {took:.0f} s")

@@ -19,7 +19,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     by_id = {(verdict.case.step, verdict.case.fault): verdict for verdict in verdicts}
     made = Table(
         Column("fault", no_wrap=True),
-        *(Column(step, overflow="fold", min_width=9) for step in steps),
+        *(Column(step.replace("-", "-\n"), min_width=len("violated")) for step in steps),
         box=None,
         pad_edge=False,
     )

@@ -18,7 +18,7 @@ Then = Callable[[Drive, str], Awaitable[None]]
 
 async def outlast(drive: Drive, *, call: str) -> None:
     """Let an outage end after many attempts."""
-    await drive.called(call, times=2 * MANY)
+    await drive.called(call, times=MANY + 1)
     drive.recover(call)
 
 
