@@ -161,10 +161,12 @@ async def worker_process(job: Job) -> AsyncIterator[None]:
 async def _keep(job: Job) -> None:
     while True:
         process = _SPAWNING.Process(target=work, args=(job,), daemon=True)
-        await asyncio.to_thread(process.start)
+        starting = asyncio.create_task(asyncio.to_thread(process.start))
         try:
+            await asyncio.shield(starting)
             await _ended(process)
         finally:
+            await starting  # A thread can't be cancelled, and would leave a process behind.
             process.kill()
             process.join()
             code = process.exitcode
