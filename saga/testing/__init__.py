@@ -1,9 +1,11 @@
 """The failure matrix: participants, faults and invariants for any saga's own tests.
 
-See docs/failure-matrix.md. A test needs `Subject` and the plugin's `saga_matrix`; what stands
-below them, `Participants`, `Ledger` and `violations`, serves tests of other kinds.
+See docs/failure-matrix.md. A test needs `Subject`, and `Verdict` for a hint; what stands below
+them, `Participants`, `Ledger`, `faults` and `violations`, serves tests of other kinds.
 """
 
+from saga.testing import faults
+from saga.testing.bench import Verdict
 from saga.testing.faults import Fault, FaultKind, Moment
 from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
@@ -23,6 +25,8 @@ __all__ = [
     "Posting",
     "Role",
     "Subject",
+    "Verdict",
     "What",
+    "faults",
     "violations",
 ]

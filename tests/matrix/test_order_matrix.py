@@ -2,7 +2,7 @@
 
 import pytest
 
-from saga.testing.bench import Verdict
+from saga.testing import Verdict
 from tests.matrix.order_subject import ORDER
 
 
