@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow chaos check bench-order histories clean
+.PHONY: help setup demo test test-slow chaos matrix check bench-order histories clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test-slow: $(STAMP) ## run the tests of the demo and of the benchmarks
 
 chaos: $(STAMP) ## kill workers, services and server for a while longer
 	@SAGA_CHAOS_ROUNDS=24 $(BIN)/python -m pytest tests/chaos
+
+matrix: $(STAMP) ## run the order saga through every failure at every step
+	@$(BIN)/python -m saga.testing tests.matrix.order_subject:ORDER --junit build/matrix.xml
 
 check: $(STAMP) ## format, lint, types, and the container files
 	@$(BIN)/ruff format --quiet --check .

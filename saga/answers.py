@@ -17,6 +17,9 @@ from saga.envelope import Call, CommandT, Event, EventT
 from saga.events import FailureKind, StepFailed
 from saga.identity import later_epoch
 
+UNDONE = "urn:problem:undone"
+"""The type of the refusal of an action whose undo has taken effect; see docs/participants.md."""
+
 
 def answered(
     call: Call[CommandT], event: EventT, *, version: int, occurred_at: datetime

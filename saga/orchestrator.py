@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 from temporalio.exceptions import FailureError
 
+from saga.answers import UNDONE
 from saga.calls import Calls, failure_of
 from saga.course import Course, Interrupted, Phase
 from saga.entry import Entry, entries_of
@@ -201,7 +202,8 @@ class Orchestrator:
             self._entries.append(entry)
         answer = await self._settle(entry, self._may_go_forward)
         if failed := failure_of(answer):
-            if failed.kind is not FailureKind.REFUSED:
+            if failed.kind is not FailureKind.REFUSED or failed.type == UNDONE:
+                # Also what this saga has undone before a reset: no story goes on without it.
                 self.course.unanswered = failed
             elif entry in self._entries:
                 self._entries.remove(entry)
@@ -302,7 +304,9 @@ class Orchestrator:
                     break
                 answer = await self._settle(entry, self.course.unheld)
                 if failed := failure_of(answer):
-                    raise SagaError.of(failed)
+                    # No refusal of the step that comes next, which the story might do without.
+                    self.course.unanswered = failed
+                    raise Interrupted
             return True
 
     def _in(self, phase: Phase) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["saga.testing.pytest_plugin"]
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:

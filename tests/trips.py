@@ -96,6 +96,8 @@ class Agency:
         self.calls: list[Call[Any]] = []
         self.refuse: set[str] = set()
         """What is refused, for good by its key."""
+        self.undone: set[str] = set()
+        """What answers that it was undone, as after a reset of a compensated saga."""
         self.silent: dict[str, bool] = {}
         """What gets no answer, and whether it is done all the same."""
         self.held = asyncio.Event()
@@ -197,6 +199,8 @@ class Agency:
         if call.name == self._hold:
             self.held.set()
             await asyncio.Event().wait()
+        if call.name in self.undone:
+            raise refused(call, "urn:problem:undone", "it was undone")
         happens = self.silent.get(call.name, True)
         if happens and call.key not in self._told:
             refuses = call.name in self.refuse

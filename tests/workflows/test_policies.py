@@ -99,6 +99,15 @@ async def test_a_refused_step_has_its_fallback_done(trip: Trip) -> None:
     ]
 
 
+async def test_what_was_undone_has_no_fallback(trip: Trip) -> None:
+    trip.agency.undone = {"book-flight"}
+    outcome = await trip.end()
+    assert outcome.status is Status.COMPENSATED
+    assert outcome.failure is not None
+    assert outcome.failure.type == "urn:problem:undone"
+    assert trip.agency.keys("book-train") == []
+
+
 async def test_an_optional_step_may_be_refused(trip: Trip) -> None:
     trip.agency.refuse = {"book-car"}
     outcome = await trip.end()

@@ -1,0 +1,11 @@
+"""A saga with parallel, optional and fallback steps, a probe, and hints that are all it gives."""
+
+import pytest
+
+from saga.testing import Verdict
+from tests.matrix.trip import SUBJECT
+
+
+@pytest.mark.saga_matrix(SUBJECT)
+def test_a_trip(saga_verdict: Verdict) -> None:
+    assert saga_verdict.ok, saga_verdict
