@@ -30,7 +30,7 @@ class Booked(saga.DomainEvent):
         return self.what
 
 
-class Bookings:  # Stands for services of yours, which must know a repeated call by `call.key`.
+class Agency:  # Stands for services of yours, which must know a repeated call by `call.key`.
     @activity.defn
     async def book_hotel(self, call: saga.Call[Book]) -> saga.Event[Booked]:
         return answer(call)
@@ -55,10 +55,8 @@ def answer(call: saga.Call[Book]) -> saga.Event[Booked]:
     return saga.answered(call, booked, version=1, occurred_at=datetime.now(UTC))
 
 
-book_hotel = saga.Step(action=Bookings.book_hotel, undo=saga.Undo(Bookings.cancel_hotel))
-book_flight = saga.Step(
-    action=Bookings.book_flight, undo=saga.Undo(Bookings.cancel_flight), pivot=True
-)
+book_hotel = saga.Step(action=Agency.book_hotel, undo=saga.Undo(Agency.cancel_hotel))
+book_flight = saga.Step(action=Agency.book_flight, undo=saga.Undo(Agency.cancel_flight), pivot=True)
 
 
 @workflow.defn
@@ -76,5 +74,5 @@ class TripSaga(saga.SagaWorkflow[BookTrip]):
         await port.step(book_flight, Book(what=trip.flight))
 
 
-of = Bookings()
+of = Agency()
 ACTIVITIES = [of.book_hotel, of.cancel_hotel, of.book_flight, of.cancel_flight]
