@@ -115,7 +115,8 @@ class Log:
             correlation_id=self.correlation_id,
             causation_id=start.causation_id,
         )
-        return saga_event(event, place, self.host.started_at)
+        since = start.recovery.started_at if start.recovery else self.host.started_at
+        return saga_event(event, place, since)
 
     def _place(self, position: int, cause: str) -> Place:
         return Place(

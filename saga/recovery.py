@@ -5,6 +5,7 @@ had sent its pivot is past that: it is reset to its last workflow task, and goes
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
@@ -46,6 +47,7 @@ class _Call(BaseModel):
 class _CutOff:
     """What the history of a run says that was ended from outside."""
 
+    started_at: datetime
     start: JsonObject = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     pivot_sent: bool = False
@@ -58,7 +60,7 @@ async def recover(client: Client, workflow_id: str, request: Request) -> Reply:
     Raises NotRecoverable when it was not ended from outside, or had not begun.
     """
     described = await _ended(client, workflow_id)
-    cut_off = await _read(client, workflow_id, described.run_id)
+    cut_off = await _read(client, described)
     if not cut_off.last_task:
         raise NotRecoverable(f"{workflow_id} had not begun: there is nothing to undo")
     if cut_off.pivot_sent:
@@ -83,14 +85,15 @@ async def _ended(client: Client, workflow_id: str) -> WorkflowExecutionDescripti
     return described
 
 
-async def _read(client: Client, workflow_id: str, run_id: str) -> _CutOff:
-    cut_off = _CutOff()
-    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+async def _read(client: Client, described: WorkflowExecutionDescription) -> _CutOff:
+    cut_off = _CutOff(started_at=described.start_time)
+    handle = client.get_workflow_handle(described.id, run_id=described.run_id)
     async for event in handle.fetch_history_events():
         await _take_in(client, cut_off, event)
     if cut_off.start.get("recovery") is not None:
         # It was cut off while it undid what the run before it had sent.
-        cut_off.sent = list(Recovery.model_validate(cut_off.start["recovery"]).sent)
+        before = Recovery.model_validate(cut_off.start["recovery"])
+        cut_off.sent, cut_off.started_at = list(before.sent), before.started_at
     return cut_off
 
 
@@ -123,7 +126,12 @@ async def _decoded(client: Client, payloads: Payloads) -> JsonObject:
 async def _start_undoing(
     client: Client, described: WorkflowExecutionDescription, cut_off: _CutOff, request: Request
 ) -> None:
-    recovery = Recovery(by=request.by, reason=request.reason, sent=tuple(cut_off.sent))
+    recovery = Recovery(
+        by=request.by,
+        reason=request.reason,
+        sent=tuple(cut_off.sent),
+        started_at=cut_off.started_at,
+    )
     start = {**cut_off.start, "recovery": recovery.model_dump(mode="json")}
     try:
         await client.start_workflow(

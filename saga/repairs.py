@@ -17,7 +17,7 @@ _BY_ITSELF = Repair(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     """A call that waits for a person, and what was decided of it."""
 

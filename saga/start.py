@@ -1,7 +1,7 @@
 """What goes into a saga's workflow and what comes out of it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic
 
 from pydantic import BaseModel, ConfigDict
@@ -47,6 +47,8 @@ class Recovery(Request):
     """What a recovering run has to undo, who asked for it and why."""
 
     sent: tuple[Sent, ...]
+    started_at: datetime
+    """When the saga itself was started."""
 
 
 class SagaInput(BaseModel, Generic[SagaCommandT]):

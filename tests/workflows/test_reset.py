@@ -204,4 +204,5 @@ async def test_a_recovery_that_is_cut_off_is_recovered_too(real_order: Order) ->
     assert [name for name in order.ledger if name in UNDOS] == ["refund-payment", "cancel-order"]
     row = order.read_database.batches[-1].state
     assert row.status is Status.COMPENSATED
+    assert row.started_at == order.read_database.batches[0].state.started_at
     await replays(await newest.fetch_history())
