@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow chaos matrix check bench-order histories clean
+.PHONY: help setup demo test test-slow chaos matrix check bench-order bench-engine histories clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ check: $(STAMP) ## format, lint, types, and the container files
 
 bench-order: $(STAMP) ## measure the order saga
 	@$(BIN)/python -m benchmarks.order
+
+bench-engine: $(STAMP) ## measure the engine against a saga written by hand
+	@$(BIN)/python -m benchmarks.engine
 
 histories: $(STAMP) ## record the committed replay histories anew
 	@$(BIN)/python -m tests.replay.record

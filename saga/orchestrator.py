@@ -154,6 +154,9 @@ class Orchestrator:
 
     async def _undo(self, entries: list[Entry]) -> list[asyncio.Task[object]]:
         """Undo all at once, until done; what by its policy holds up no other may be stuck then."""
+        if len(entries) == 1 and entries[0].undo_holds_up:
+            await self._insist(entries[0], Direction.UNDO)
+            return []
         undos = [asyncio.create_task(self._insist(it, Direction.UNDO)) for it in entries]
 
         def earlier_may_go_on() -> bool:
