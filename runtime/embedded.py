@@ -40,6 +40,8 @@ WATCH_INTERVAL = 1.0
 """Seconds between two looks at the processes."""
 _LONGEST_PAUSE = 30.0
 _POLL = 0.03
+_PORT_RACES = 3
+"""How often another program may take a port between its choice and its use."""
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +170,7 @@ class Embedded:
             running = recorded.get(process.name)
             if process.name in self._joined:
                 continue
-            if not (running and running.alive() and await process.healthy(running.ports)):
+            if running is None or not await self._answers(process, running, 0):
                 return False
         return True
 
@@ -222,13 +224,18 @@ class Embedded:
                 preferred[process.joins_at],
             )
             return
-        ports = choose_ports(process, known or preferred, known=known is not None)
-        started = spawn(process, await process.argv(ports), ports, self._home)
-        self._record.processes[process.name] = started
-        self._record.save(self._home)
-        if not await self._answers(process, started, START_TIMEOUT):
-            output = log_path(process.name, self._home)
-            raise StartFailed(f"{process.name} did not start ({last_line(output)}): see {output}")
+        for _ in range(_PORT_RACES):
+            ports = choose_ports(process, known or preferred, known=known is not None)
+            started = spawn(process, await process.argv(ports), ports, self._home)
+            self._record.processes[process.name] = started
+            self._record.save(self._home)
+            if await self._answers(process, started, START_TIMEOUT):
+                break
+            # Another program may have taken a port since it was chosen.
+            if started.alive() or choose_ports(process, ports) == ports:
+                raise self._did_not_start(process)
+        else:
+            raise self._did_not_start(process)
         log.info(
             "started %s on %s (pid %d)",
             process.name,
@@ -236,12 +243,18 @@ class Embedded:
             started.pid,
         )
 
+    def _did_not_start(self, process: EmbeddedProcess) -> StartFailed:
+        output = log_path(process.name, self._home)
+        return StartFailed(f"{process.name} did not start ({last_line(output)}): see {output}")
+
     async def _answers(
         self, process: EmbeddedProcess, running: RecordedProcess, seconds: float
     ) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
-        while running.alive() and asyncio.get_running_loop().time() < deadline:
-            if await process.healthy(running.ports):
+        while running.alive():
+            if running.listens() and await process.healthy(running.ports):
                 return True
+            if asyncio.get_running_loop().time() >= deadline:
+                break
             await asyncio.sleep(_POLL)
         return False

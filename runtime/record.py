@@ -33,6 +33,15 @@ class RecordedProcess(BaseModel, frozen=True):
         except psutil.NoSuchProcess:
             return False
 
+    def listens(self) -> bool:
+        """Whether it is this very process that listens on its ports, and no other that took one."""
+        try:
+            connections = psutil.Process(self.pid).net_connections("tcp")
+        except psutil.NoSuchProcess:
+            return False
+        listening = {it.laddr.port for it in connections if it.status == psutil.CONN_LISTEN}
+        return listening.issuperset(self.ports.values())
+
 
 class Record(BaseModel):
     """The embedded processes by name."""

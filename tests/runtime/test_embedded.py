@@ -273,6 +273,22 @@ async def test_services_move_from_a_taken_port_and_stay_there(
 
 
 @pytest.mark.asyncio
+async def test_homes_that_start_at_once_have_services_of_their_own(
+    settings: Settings, standin: Standin
+) -> None:
+    process = standin()
+    homes = [settings.model_copy(update={"saga_home": settings.saga_home / name}) for name in "abc"]
+    embedded = [Embedded(home, [process]) for home in homes]
+    await asyncio.gather(*(it.__aenter__() for it in embedded))
+    try:
+        urls = [url for it in embedded for url in it.service_urls.values()]
+        assert len(set(urls)) == 2 * len(homes)
+        assert all(it.listens() for home in homes for it in read_record(home).processes.values())
+    finally:
+        await asyncio.gather(*(it.__aexit__(None, None, None) for it in embedded))
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("variable", ["SAGA_TEMPORAL_PORT", "SAGA_UI_PORT"])
 async def test_a_port_of_another_program_is_one_line(
     settings: Settings, standin: Standin, variable: str
