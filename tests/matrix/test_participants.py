@@ -84,6 +84,7 @@ def type_of(raised: pytest.ExceptionInfo[ApplicationError]) -> str | None:
 async def test_every_activity_of_the_steps_is_there(shop: Shop) -> None:
     wanted = {step.name for step in ORDER.steps}
     wanted |= {name_of(step.undo.activity) for step in ORDER.steps if step.undo}
+    wanted |= {name_of(step.probe) for step in ORDER.steps if step.probe}
     assert set(shop._activities) == wanted
 
 
