@@ -97,7 +97,11 @@ class Bookings:
         raise NotImplementedError
 
     @activity.defn
-    async def pay_back(self, call: Call[CancelBooking]) -> Event[Booked]:
+    async def pay_card_back(self, call: Call[CancelBooking]) -> Event[Booked]:
+        raise NotImplementedError
+
+    @activity.defn
+    async def cancel_invoice(self, call: Call[CancelBooking]) -> Event[Booked]:
         raise NotImplementedError
 
     @activity.defn(name="BookFlightForGood")
@@ -109,13 +113,16 @@ class Bookings:
         raise NotImplementedError
 
     @activity.defn
+    async def cancel_flight(self, call: Call[CancelBooking]) -> Event[Booked]:
+        raise NotImplementedError
+
+    @activity.defn
     async def send_ticket(self, call: Call[Book]) -> Event[Booked]:
         raise NotImplementedError
 
 
 TRIP = SagaKind[BookTrip](name="trip", workflow="TripSaga")
 
-_pay_back = Undo(Bookings.pay_back, CancelBooking.undoing)
 look_up_trip = Step(action=Bookings.look_up_trip, has_effect=False)
 book_hotel = Step(
     action=Bookings.book_hotel, undo=Undo(Bookings.cancel_hotel, CancelBooking.undoing)
@@ -128,10 +135,17 @@ insure = Step(
 )
 pay = Step(
     action=Bookings.pay_by_card,
-    undo=_pay_back,
-    fallback=Step(action=Bookings.pay_by_invoice, undo=_pay_back),
+    undo=Undo(Bookings.pay_card_back, CancelBooking.undoing),
+    fallback=Step(
+        action=Bookings.pay_by_invoice, undo=Undo(Bookings.cancel_invoice, CancelBooking.undoing)
+    ),
 )
-book_flight = Step(action=Bookings.book_flight, pivot=True, probe=Bookings.find_flight)
+book_flight = Step(
+    action=Bookings.book_flight,
+    undo=Undo(Bookings.cancel_flight, CancelBooking.undoing),
+    pivot=True,
+    probe=Bookings.find_flight,
+)
 send_ticket = Step(action=Bookings.send_ticket)
 
 
