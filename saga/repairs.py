@@ -84,7 +84,7 @@ class Repairs:
                 summary=f"{failed.name} again",
             )
         except TimeoutError:
-            return _BY_ITSELF
+            pass  # A decision may have come with it, in the same workflow task.
         finally:
             del self._waiting[instance]
         if waiting.decided is None:

@@ -1,0 +1,65 @@
+"""What comes together in one workflow task, in the order in which the SDK takes it in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from saga import FailureKind, Repair, RepairAction, Request, Status
+from tests.trips import Book, book_car, book_flight, book_hotel, book_train, pay_trip, send_tickets
+from tests.turns import Turns
+
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+BOOK = Book(trip_id="1")
+OPERATOR = Request(by="op", reason="because")
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def turns() -> AsyncIterator[Turns]:
+    turns = Turns()
+    yield turns
+    await turns.end()
+
+
+def tell(turns: Turns, *steps: str) -> asyncio.Task[None]:
+    by_name = {it.name: it for it in (book_flight, book_hotel, book_train, pay_trip, send_tickets)}
+
+    async def story() -> None:
+        for step in steps:
+            if step == book_car.name:
+                await turns.orchestrator.attempt(book_car, BOOK)
+            else:
+                await turns.orchestrator.step(by_name[step], BOOK)
+
+    return asyncio.create_task(turns.orchestrator.execute(story))
+
+
+def repair(step: str, action: RepairAction) -> Repair:
+    return Repair(by="op", reason="because", step=step, action=action)
+
+
+async def until_undo_is_stuck(turns: Turns, kind: FailureKind) -> None:
+    await turns.task()
+    turns.done("book-train")
+    await turns.task()
+    turns.fail("pay-trip", FailureKind.REFUSED)
+    await turns.task()
+    turns.fail("give-train-back", kind)
+    await turns.task()
+    assert turns.log.state.status is Status.STUCK
+
+
+async def test_a_decision_stands_though_the_next_attempt_was_due(turns: Turns) -> None:
+    story = tell(turns, "book-train", "pay-trip")
+    await until_undo_is_stuck(turns, FailureKind.BUG)
+    deciding = asyncio.create_task(
+        turns.orchestrator.repair(repair("give-train-back", RepairAction.SKIP))
+    )
+    await asyncio.sleep(0)
+    turns.fire("give-train-back again")
+    await turns.task()
+    assert (await deciding).accepted
+    await story
+    assert turns.sent.count("give-train-back") == 1
