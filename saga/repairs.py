@@ -48,6 +48,11 @@ class Repairs:
                         f"{repair.step} is being tried again just now; look again in a moment",
                         type="NotWaiting",
                     )
+                if self._waiting[instance].decided is not None:
+                    raise ApplicationError(
+                        f"{repair.step}: another repair has been decided just now",
+                        type="NotWaiting",
+                    )
                 _check(repair, self._waiting[instance])
                 return instance
         raise ApplicationError(f"{repair.step} is not stuck", type="NotStuck")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from temporalio.exceptions import ApplicationError
 
 from saga import FailureKind, Repair, RepairAction, Request, Status
 from tests.trips import Book, book_car, book_flight, book_hotel, book_train, pay_trip, send_tickets
@@ -63,3 +64,17 @@ async def test_a_decision_stands_though_the_next_attempt_was_due(turns: Turns) -
     assert (await deciding).accepted
     await story
     assert turns.sent.count("give-train-back") == 1
+
+
+async def test_the_second_of_two_decisions_is_refused(turns: Turns) -> None:
+    story = tell(turns, "book-train", "pay-trip")
+    await until_undo_is_stuck(turns, FailureKind.REFUSED)
+    first, second = (
+        asyncio.create_task(turns.orchestrator.repair(repair("give-train-back", action)))
+        for action in (RepairAction.SKIP, RepairAction.RETRY)
+    )
+    await turns.task()
+    assert (await first).accepted
+    with pytest.raises(ApplicationError, match="has been decided"):
+        await second
+    await story
