@@ -72,6 +72,12 @@ class Course:
             await self._log.host.wait_for(self._unheld)
         self.go_on_or_unwind()
 
+    async def resumed(self) -> None:
+        """Wait while the saga is paused, whether its story has ended or not."""
+        await self._log.host.wait_for(lambda: not self.paused)
+        while self.paused:  # A pause that came in the same task has waited for the same.
+            await self._log.host.wait_for(lambda: not self.paused)
+
     def _unheld(self) -> bool:
         return self.interrupted is not None or not self.paused
 

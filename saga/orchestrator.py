@@ -276,7 +276,7 @@ class Orchestrator:
     async def _call(
         self, entry: Entry, direction: Direction, *, only_ask: bool = False
     ) -> AnyEvent:
-        await self._log.host.wait_for(lambda: not self.course.paused)
+        await self.course.resumed()
         await self.notice_reset()
         if only_ask and direction is Direction.DO and entry.step.probe is not None:
             return await self._calls.probe(entry)

@@ -78,3 +78,25 @@ async def test_the_second_of_two_decisions_is_refused(turns: Turns) -> None:
     with pytest.raises(ApplicationError, match="has been decided"):
         await second
     await story
+
+
+async def test_a_pause_that_comes_with_the_next_attempt_holds_it(turns: Turns) -> None:
+    story = tell(turns, "book-train", "pay-trip")
+    await until_undo_is_stuck(turns, FailureKind.BUG)
+
+    # A handler waits until the saga runs, and so acts when conditions are looked at.
+    async def pause() -> None:
+        await turns.wait_for(lambda: True)
+        await turns.orchestrator.course.pause(OPERATOR)
+
+    pausing = asyncio.create_task(pause())
+    await asyncio.sleep(0)
+    turns.fire("give-train-back again")
+    await turns.task()
+    await pausing
+    assert turns.sent.count("give-train-back") == 1
+    await turns.orchestrator.course.resume(OPERATOR)
+    await turns.task()
+    turns.done("give-train-back")
+    await turns.task()
+    await story
