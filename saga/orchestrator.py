@@ -214,6 +214,8 @@ class Orchestrator:
     async def _may_go_forward(self) -> None:
         await self.course.unheld()
         await self.notice_reset()
+        if self.course.paused:  # While it asked again.
+            await self.course.unheld()
         self.course.go_on_or_unwind()
         self.course.start_clock()
 
@@ -302,6 +304,8 @@ class Orchestrator:
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break
+                if self.course.paused:  # While it asked for the one before.
+                    await self.course.unheld()
                 answer = await self._settle(entry, self.course.unheld)
                 if failed := failure_of(answer):
                     # No refusal of the step that comes next, which the story might do without.

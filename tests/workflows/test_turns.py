@@ -100,3 +100,24 @@ async def test_a_pause_that_comes_with_the_next_attempt_holds_it(turns: Turns) -
     turns.done("give-train-back")
     await turns.task()
     await story
+
+
+async def test_a_pause_while_it_asks_again_after_a_reset_holds_the_next_call(turns: Turns) -> None:
+    story = tell(turns, "book-train", "book-flight", "pay-trip")
+    await turns.task()
+    turns.done("book-train")
+    await turns.task()
+    turns.reset += 1
+    turns.done("book-flight")
+    await turns.task()
+    assert turns.sent == ["book-train", "book-flight", "book-train"]
+    await turns.orchestrator.course.pause(OPERATOR)
+    turns.done("book-train")
+    await turns.task()
+    assert turns.sent == ["book-train", "book-flight", "book-train"]
+    await turns.orchestrator.course.resume(OPERATOR)
+    for name in ("book-flight", "pay-trip"):
+        await turns.task()
+        turns.done(name)
+    await turns.task()
+    await story
