@@ -115,6 +115,7 @@ class Orchestrator:
         """Tell the story to its end, or undo what it has done."""
         try:
             await story()
+            await self.notice_reset()
             self.course.go_on_or_unwind()
         except Interrupted:
             await self._compensate(self.course.unanswered)

@@ -121,3 +121,18 @@ async def test_a_pause_while_it_asks_again_after_a_reset_holds_the_next_call(tur
         turns.done(name)
     await turns.task()
     await story
+
+
+async def test_a_saga_without_a_pivot_asks_again_before_it_completes(turns: Turns) -> None:
+    story = tell(turns, "book-train")
+    await turns.task()
+    turns.reset += 1
+    turns.done("book-train")
+    await turns.task()
+    assert turns.sent == ["book-train", "book-train"]
+    turns.fail("book-train", FailureKind.REFUSED, "urn:problem:undone")
+    await turns.task()
+    turns.done("give-train-back")
+    await turns.task()
+    await story
+    assert turns.log.state.status is Status.COMPENSATED
