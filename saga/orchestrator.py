@@ -260,6 +260,7 @@ class Orchestrator:
         while failed := failure_of(answer):
             refused = failed.kind is FailureKind.REFUSED
             if refused and direction is Direction.DO and entry.may_be_refused:
+                self.repairs.recovered(entry, direction)
                 raise SagaError.of(failed)
             repair = await self.repairs.wait(entry, direction, failed)
             if repair.action is RepairAction.SKIP:

@@ -136,3 +136,20 @@ async def test_a_saga_without_a_pivot_asks_again_before_it_completes(turns: Turn
     await turns.task()
     await story
     assert turns.log.state.status is Status.COMPENSATED
+
+
+async def test_an_optional_step_that_is_refused_when_mended_is_not_stuck(turns: Turns) -> None:
+    story = tell(turns, "pay-trip", "book-car", "send-tickets")
+    await turns.task()
+    turns.done("pay-trip")
+    await turns.task()
+    turns.fail("book-car", FailureKind.BUG)
+    await turns.task()
+    turns.fire("book-car again")
+    await turns.task()
+    turns.fail("book-car", FailureKind.REFUSED)
+    await turns.task()
+    assert turns.log.state.status is Status.RUNNING
+    turns.done("send-tickets")
+    await turns.task()
+    await story
