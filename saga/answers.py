@@ -20,6 +20,9 @@ from saga.identity import later_epoch
 UNDONE = "urn:problem:undone"
 """The type of the refusal of an action whose undo has taken effect; see docs/participants.md."""
 
+KEY_REUSED = "urn:problem:key-reused"
+"""The type of the refusal of other content by a key: what was done by the key before stands."""
+
 
 def answered(
     call: Call[CommandT], event: EventT, *, version: int, occurred_at: datetime

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 
 from temporalio.exceptions import FailureError
 
-from saga.answers import UNDONE
+from saga.answers import KEY_REUSED, UNDONE
 from saga.calls import Calls, failure_of
 from saga.course import Course, Interrupted, Phase
 from saga.entry import Entry, entries_of
@@ -203,8 +203,9 @@ class Orchestrator:
             self._entries.append(entry)
         answer = await self._settle(entry, self._may_go_forward)
         if failed := failure_of(answer):
-            if failed.kind is not FailureKind.REFUSED or failed.type == UNDONE:
-                # Also what this saga has undone before a reset: no story goes on without it.
+            if failed.kind is not FailureKind.REFUSED or failed.type in (UNDONE, KEY_REUSED):
+                # Also what this saga has undone before a reset: no story goes on without it;
+                # and what it did with other content, which stands.
                 self.course.unanswered = failed
             elif entry in self._entries:
                 self._entries.remove(entry)

@@ -153,3 +153,14 @@ async def test_an_optional_step_that_is_refused_when_mended_is_not_stuck(turns: 
     turns.done("send-tickets")
     await turns.task()
     await story
+
+
+async def test_what_another_content_was_done_by_the_key_of_is_undone(turns: Turns) -> None:
+    story = tell(turns, "book-train")
+    await turns.task()
+    turns.fail("book-train", FailureKind.REFUSED, "urn:problem:key-reused")
+    await turns.task()
+    assert turns.sent == ["book-train", "give-train-back"]
+    turns.done("give-train-back")
+    await turns.task()
+    await story
