@@ -196,7 +196,8 @@ class Orchestrator:
         await self._may_go_forward()
         if self._in(Phase.COMMITTED):
             return cast(EventT, await self._insist(entry, Direction.DO))
-        if self._in(Phase.PIVOTING) or (step.pivot and self._calls.under_way):
+        beside = self._calls.under_way or self._log.state.stuck
+        if self._in(Phase.PIVOTING) or (step.pivot and beside):
             raise ValueError(f"{step.name}: a pivot can't run beside other steps")
         # The undo is registered before the action runs: an action whose answer is lost is undone.
         if step.undo_registered == "before":

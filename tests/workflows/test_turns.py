@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
-from saga import FailureKind, Repair, RepairAction, Request, Status
+from saga import FailureKind, Repair, RepairAction, Request, Saga, Status
 from tests.trips import Book, book_car, book_flight, book_hotel, book_train, pay_trip, send_tickets
 from tests.turns import Turns
 
@@ -164,3 +164,23 @@ async def test_what_another_content_was_done_by_the_key_of_is_undone(turns: Turn
     turns.done("give-train-back")
     await turns.task()
     await story
+
+
+async def test_no_pivot_runs_beside_a_step_that_is_stuck(turns: Turns) -> None:
+    saga: Saga = turns.orchestrator
+
+    async def whole() -> None:
+        await saga.parallel(saga.step(book_train, BOOK), pivotal())
+
+    async def pivotal() -> None:
+        await saga.step(book_hotel, BOOK)
+        await saga.step(pay_trip, BOOK)
+
+    story = asyncio.create_task(turns.orchestrator.execute(whole))
+    await turns.task()
+    turns.fail("book-train", FailureKind.BUG)
+    await turns.task()
+    turns.done("book-hotel")
+    await turns.task()
+    assert "pay-trip" not in turns.sent
+    story.cancel()
