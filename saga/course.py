@@ -55,14 +55,14 @@ class Course:
         A story that caught the error of an action which may have happened doesn't go on either,
         nor does a part of it that was left running when the rest had failed.
         """
-        if self.ended or self.phase is Phase.COMPENSATING:
+        if self.ended:
             raise Interrupted
 
     @property
     def ended(self) -> bool:
         """Whether the story must not go forward any more."""
         ended = self.interrupted is not None or self.unanswered is not None
-        return ended and self.phase is Phase.FORWARD
+        return (ended and self.phase is Phase.FORWARD) or self.phase is Phase.COMPENSATING
 
     async def unheld(self) -> None:
         """Wait while the saga is paused; raises Interrupted when its story has ended."""

@@ -138,6 +138,8 @@ class Orchestrator:
     async def _compensate(self, failure: StepFailed | None) -> None:
         """Take everything back, in reverse: no undo starts before those of later steps ended."""
         self.course.phase = Phase.COMPENSATING
+        # What a story has left running would be waited for as long as it is tried.
+        self._calls.interrupt()
         await self._log.host.wait_for(lambda: not self._calls.under_way)
         cause = self.course.interrupted or Cause.FAILED
         self._log.record(CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure))

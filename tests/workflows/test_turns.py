@@ -184,3 +184,48 @@ async def test_no_pivot_runs_beside_a_step_that_is_stuck(turns: Turns) -> None:
     await turns.task()
     assert "pay-trip" not in turns.sent
     story.cancel()
+
+
+async def test_what_a_story_left_running_does_not_hold_up_its_undo(turns: Turns) -> None:
+
+    async def whole() -> None:
+        await asyncio.gather(
+            turns.orchestrator.step(book_train, BOOK), turns.orchestrator.step(book_hotel, BOOK)
+        )
+
+    story = asyncio.create_task(turns.orchestrator.execute(whole))
+    await turns.task()
+    turns.fail("book-hotel", FailureKind.REFUSED)
+    await turns.task()
+    # The call under way is cancelled: nobody else would end one that is tried without a limit.
+    assert turns.sent[-1] == "give-train-back"
+    turns.done("give-train-back")
+    await turns.task()
+    await story
+
+
+async def test_a_stuck_step_that_a_story_left_running_takes_no_repair_from_its_undo(
+    turns: Turns,
+) -> None:
+
+    async def whole() -> None:
+        await asyncio.gather(
+            turns.orchestrator.step(book_train, BOOK), turns.orchestrator.step(book_hotel, BOOK)
+        )
+
+    story = asyncio.create_task(turns.orchestrator.execute(whole))
+    await turns.task()
+    turns.fail("book-train", FailureKind.BUG)
+    await turns.task()
+    turns.fail("book-hotel", FailureKind.REFUSED)
+    await turns.task()
+    turns.fail("give-train-back", FailureKind.REFUSED)
+    await turns.task()
+    turns.fire("book-train again")
+    await turns.task()
+    deciding = asyncio.create_task(
+        turns.orchestrator.repair(repair("give-train-back", RepairAction.SKIP))
+    )
+    await turns.task()
+    assert (await deciding).accepted
+    await story
