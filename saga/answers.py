@@ -31,7 +31,7 @@ def answered(
 
     A call that a reset has copied into another run answers in a later epoch than it was sent in.
     """
-    copied = activity.info().workflow_run_id != call.run_id
+    copied = (activity.info().workflow_run_id or "") != call.run_id
     return Event[EventT](
         saga_id=call.saga_id,
         correlation_id=call.correlation_id,
