@@ -20,6 +20,9 @@ from saga.identity import later_epoch
 UNDONE = "urn:problem:undone"
 """The type of the refusal of an action whose undo has taken effect; see docs/participants.md."""
 
+KEY_REUSED = "urn:problem:key-reused"
+"""The type of the refusal of other content by a key: what was done by the key before stands."""
+
 
 def answered(
     call: Call[CommandT], event: EventT, *, version: int, occurred_at: datetime
@@ -28,7 +31,7 @@ def answered(
 
     A call that a reset has copied into another run answers in a later epoch than it was sent in.
     """
-    copied = activity.info().workflow_run_id != call.run_id
+    copied = (activity.info().workflow_run_id or "") != call.run_id
     return Event[EventT](
         saga_id=call.saga_id,
         correlation_id=call.correlation_id,

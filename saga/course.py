@@ -55,14 +55,14 @@ class Course:
         A story that caught the error of an action which may have happened doesn't go on either,
         nor does a part of it that was left running when the rest had failed.
         """
-        if self.ended or self.phase is Phase.COMPENSATING:
+        if self.ended:
             raise Interrupted
 
     @property
     def ended(self) -> bool:
         """Whether the story must not go forward any more."""
         ended = self.interrupted is not None or self.unanswered is not None
-        return ended and self.phase is Phase.FORWARD
+        return (ended and self.phase is Phase.FORWARD) or self.phase is Phase.COMPENSATING
 
     async def unheld(self) -> None:
         """Wait while the saga is paused; raises Interrupted when its story has ended."""
@@ -71,6 +71,12 @@ class Course:
         while not self._unheld():  # A pause that came with the start has waited for the same.
             await self._log.host.wait_for(self._unheld)
         self.go_on_or_unwind()
+
+    async def resumed(self) -> None:
+        """Wait while the saga is paused, whether its story has ended or not."""
+        await self._log.host.wait_for(lambda: not self.paused)
+        while self.paused:  # A pause that came in the same task has waited for the same.
+            await self._log.host.wait_for(lambda: not self.paused)
 
     def _unheld(self) -> bool:
         return self.interrupted is not None or not self.paused

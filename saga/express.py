@@ -50,6 +50,7 @@ class InActivity:
         """Whether nothing may be called, or waited for, any more."""
         self._saga_id = saga_id
         self._activities = {bound.__name__: bound for bound in activities}
+        self._calls: set[asyncio.Task[Any]] = set()
 
     @property
     def saga_id(self) -> str:
@@ -93,7 +94,18 @@ class InActivity:
         """Call the method itself, again and again as its policy says."""
         if self.stopped:
             raise Stopped
-        return asyncio.create_task(_tried(self._activities[activity.__name__], call, policy))
+        made = asyncio.create_task(_tried(self._activities[activity.__name__], call, policy))
+        self._calls.add(made)
+        made.add_done_callback(self._calls.discard)
+        return made
+
+    async def stop(self) -> None:
+        """Call nothing more, and end what is called: the next attempt may be under way soon."""
+        self.stopped = True
+        calls = tuple(self._calls)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     def record(self, event: Event[JsonObject]) -> None:
         """Nothing: the activity answers with all events."""
@@ -127,7 +139,7 @@ async def express(
     except Stuck as stuck:
         raise ApplicationError(str(stuck), type="Stuck") from stuck
     finally:
-        host.stopped = True
+        await host.stop()
     return Batch(state=log.state, events=tuple(log.events))
 
 
@@ -138,8 +150,10 @@ async def _outlast(whole: asyncio.Task[None], course: Course, host: InActivity) 
             await asyncio.shield(whole)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
-            if whole.done() or cancelling is not None:
+            if whole.done():
                 break
+            if cancelling is not None:
+                continue  # There is no attempt after a cancelled one, so nothing is cut off.
             if details is None or not details.cancel_requested:
                 host.stopped = True
                 whole.cancel()

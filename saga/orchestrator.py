@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 
 from temporalio.exceptions import FailureError
 
-from saga.answers import UNDONE
+from saga.answers import KEY_REUSED, UNDONE
 from saga.calls import Calls, failure_of
 from saga.course import Course, Interrupted, Phase
 from saga.entry import Entry, entries_of
@@ -115,6 +115,7 @@ class Orchestrator:
         """Tell the story to its end, or undo what it has done."""
         try:
             await story()
+            await self.notice_reset()
             self.course.go_on_or_unwind()
         except Interrupted:
             await self._compensate(self.course.unanswered)
@@ -137,6 +138,8 @@ class Orchestrator:
     async def _compensate(self, failure: StepFailed | None) -> None:
         """Take everything back, in reverse: no undo starts before those of later steps ended."""
         self.course.phase = Phase.COMPENSATING
+        # What a story has left running would be waited for as long as it is tried.
+        self._calls.interrupt()
         await self._log.host.wait_for(lambda: not self._calls.under_way)
         cause = self.course.interrupted or Cause.FAILED
         self._log.record(CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure))
@@ -198,15 +201,17 @@ class Orchestrator:
         await self._may_go_forward()
         if self._in(Phase.COMMITTED):
             return cast(EventT, await self._insist(entry, Direction.DO))
-        if self._in(Phase.PIVOTING) or (step.pivot and self._calls.under_way):
+        beside = self._calls.under_way or self._log.state.stuck
+        if self._in(Phase.PIVOTING) or (step.pivot and beside):
             raise ValueError(f"{step.name}: a pivot can't run beside other steps")
         # The undo is registered before the action runs: an action whose answer is lost is undone.
         if step.undo_registered == "before":
             self._entries.append(entry)
         answer = await self._settle(entry, self._may_go_forward)
         if failed := failure_of(answer):
-            if failed.kind is not FailureKind.REFUSED or failed.type == UNDONE:
-                # Also what this saga has undone before a reset: no story goes on without it.
+            if failed.kind is not FailureKind.REFUSED or failed.type in (UNDONE, KEY_REUSED):
+                # Also what this saga has undone before a reset: no story goes on without it;
+                # and what it did with other content, which stands.
                 self.course.unanswered = failed
             elif entry in self._entries:
                 self._entries.remove(entry)
@@ -217,6 +222,8 @@ class Orchestrator:
     async def _may_go_forward(self) -> None:
         await self.course.unheld()
         await self.notice_reset()
+        if self.course.paused:  # While it asked again.
+            await self.course.unheld()
         self.course.go_on_or_unwind()
         self.course.start_clock()
 
@@ -260,6 +267,7 @@ class Orchestrator:
         while failed := failure_of(answer):
             refused = failed.kind is FailureKind.REFUSED
             if refused and direction is Direction.DO and entry.may_be_refused:
+                self.repairs.recovered(entry, direction)
                 raise SagaError.of(failed)
             repair = await self.repairs.wait(entry, direction, failed)
             if repair.action is RepairAction.SKIP:
@@ -279,7 +287,7 @@ class Orchestrator:
     async def _call(
         self, entry: Entry, direction: Direction, *, only_ask: bool = False
     ) -> AnyEvent:
-        await self._log.host.wait_for(lambda: not self.course.paused)
+        await self.course.resumed()
         await self.notice_reset()
         if only_ask and direction is Direction.DO and entry.step.probe is not None:
             return await self._calls.probe(entry)
@@ -305,6 +313,8 @@ class Orchestrator:
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break
+                if self.course.paused:  # While it asked for the one before.
+                    await self.course.unheld()
                 answer = await self._settle(entry, self.course.unheld)
                 if failed := failure_of(answer):
                     # No refusal of the step that comes next, which the story might do without.

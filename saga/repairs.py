@@ -48,6 +48,11 @@ class Repairs:
                         f"{repair.step} is being tried again just now; look again in a moment",
                         type="NotWaiting",
                     )
+                if self._waiting[instance].decided is not None:
+                    raise ApplicationError(
+                        f"{repair.step}: another repair has been decided just now",
+                        type="NotWaiting",
+                    )
                 _check(repair, self._waiting[instance])
                 return instance
         raise ApplicationError(f"{repair.step} is not stuck", type="NotStuck")
@@ -84,7 +89,7 @@ class Repairs:
                 summary=f"{failed.name} again",
             )
         except TimeoutError:
-            return _BY_ITSELF
+            pass  # A decision may have come with it, in the same workflow task.
         finally:
             del self._waiting[instance]
         if waiting.decided is None:

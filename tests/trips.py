@@ -103,11 +103,17 @@ class Agency:
         self.held = asyncio.Event()
         """Set when what is held has been called."""
         self._hold: str | None = None
+        self._let_go = asyncio.Event()
         self._told: dict[str, DomainEvent | str] = {}
 
     def hold(self, name: str) -> None:
-        """Let calls of that name wait for ever."""
+        """Let calls of that name wait until they are let go."""
         self._hold = name
+        self._let_go = asyncio.Event()
+
+    def let_go(self) -> None:
+        """Let what is held go on."""
+        self._let_go.set()
 
     @activity.defn
     async def book_flight(self, call: Call[Book]) -> Event[Booked]:
@@ -198,7 +204,7 @@ class Agency:
         self.calls.append(call)
         if call.name == self._hold:
             self.held.set()
-            await asyncio.Event().wait()
+            await self._let_go.wait()
         if call.name in self.undone:
             raise refused(call, "urn:problem:undone", "it was undone")
         happens = self.silent.get(call.name, True)
@@ -279,6 +285,8 @@ class TripSaga(SagaWorkflow[BookTrip]):
                 undo_at_once=trip.plan == "at once",
             )
             await saga.step(pay_trip, book)
+        elif trip.plan == "flight only":
+            await saga.step(book_flight, book)
         elif trip.plan == "optional as required":
             await saga.step(book_car, book)
         elif trip.plan == "remembers a refusal after the pivot":

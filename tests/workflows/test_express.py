@@ -94,3 +94,30 @@ async def test_a_cancel_compensates_and_a_shutdown_does_not(agency: Agency, shut
         booked = await booking
         assert booked.state.cause is Cause.CANCELLED
         assert agency.ledger == ["book-flight", "give-flight-back"]
+
+
+async def test_what_comes_after_a_cancel_cuts_off_no_undo(agency: Agency) -> None:
+    env = ActivityEnvironment()
+    agency.hold("book-hotel")
+    booking = asyncio.create_task(book(agency, env=env))
+    await agency.held.wait()
+    agency.held.clear()
+    agency.hold("give-flight-back")
+    env.cancel()
+    await agency.held.wait()
+    booking.cancel()
+    await asyncio.sleep(0)
+    agency.let_go()
+    booked = await booking
+    assert booked.state.status is Status.COMPENSATED
+
+
+async def test_a_shutdown_leaves_no_call_behind(agency: Agency) -> None:
+    env = ActivityEnvironment()
+    agency.hold("book-hotel")
+    booking = asyncio.create_task(book(agency, "at once", env=env))
+    await agency.held.wait()
+    env.cancel(ActivityCancellationDetails(worker_shutdown=True))
+    with pytest.raises(asyncio.CancelledError):
+        await booking
+    assert not [task for task in asyncio.all_tasks() if "_tried" in repr(task)]

@@ -1,6 +1,7 @@
 """Resets on a real server: a newer run tells the story, and what was undone stays undone."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -8,10 +9,21 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, Worker
 
-from saga import NotRecoverable, Repair, RepairAction, Request, SagaOutcome, SagaPlugin, Status
+from saga import (
+    NotRecoverable,
+    Repair,
+    RepairAction,
+    Request,
+    SagaInput,
+    SagaOutcome,
+    SagaPlugin,
+    Sagas,
+    Status,
+)
 from tests.orders import Order, new_order
+from tests.trips import Agency, BookTrip, TripSaga
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -206,3 +218,89 @@ async def test_a_recovery_that_is_cut_off_is_recovered_too(real_order: Order) ->
     assert row.status is Status.COMPENSATED
     assert row.started_at == order.read_database.batches[0].state.started_at
     await replays(await newest.fetch_history())
+
+
+async def test_what_a_person_has_undone_is_not_undone_again_by_a_recovery(
+    real_order: Order,
+) -> None:
+    order = real_order
+    order.participants.refuse("reserve-stock")
+    order.participants.refuse("refund-payment")
+    last = order.participants.hold("cancel-order")
+    handle = await order.place()
+    while (await order.state()).status is not Status.STUCK:
+        await asyncio.sleep(0.01)
+    skip = Repair(by="ops", reason="refunded", step="refund-payment", action=RepairAction.SKIP)
+    await order.sagas.repair(order.saga_id, skip)
+    await last.reached.wait()
+    await handle.terminate()
+    order.participants.recover("refund-payment")
+    order.participants.recover("cancel-order")
+    asked = order.participants.calls.count("refund-payment")
+
+    assert (await order.sagas.recover(order.saga_id, OPERATOR)).accepted
+
+    outcome = await order.env.client.get_workflow_handle_for(OrderSaga.run, order.saga_id).result()
+    assert outcome.status is Status.COMPENSATED
+    assert order.participants.calls.count("refund-payment") == asked
+    assert "refund-payment" not in order.ledger
+
+
+@pytest.mark.parametrize("held", ["reserve-stock", "create-shipment"])
+async def test_a_recovery_knows_what_was_sent_before_a_reset(real_order: Order, held: str) -> None:
+    order = real_order
+    step = order.participants.hold(held, after_effect=True)
+    first = await order.place()
+    await step.reached.wait()
+    run_id = str(first.result_run_id)
+    asked = order.participants.hold("create-order")
+    newer = await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[1])
+    await asked.reached.wait()
+    await order.env.client.get_workflow_handle(order.saga_id, run_id=newer).terminate()
+    order.participants.recover(held)
+    order.participants.recover("create-order")
+
+    reply = await order.sagas.recover(order.saga_id, OPERATOR)
+
+    outcome = await order.env.client.get_workflow_handle_for(OrderSaga.run, order.saga_id).result()
+    if held == "create-shipment":
+        assert not reply.accepted
+        assert outcome.status is Status.COMPLETED
+        assert order.ledger == FORWARD
+    else:
+        assert outcome.status is Status.COMPENSATED
+        assert order.participants.standing == []
+
+
+async def test_a_saga_without_a_pivot_that_had_completed_is_not_undone(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    agency, queue = Agency(), str(uuid4())
+    sagas = Sagas(dev_server.client, queue)
+    worker = Worker(
+        dev_server.client, task_queue=queue, workflows=[TripSaga], activities=agency.activities
+    )
+    command = BookTrip(trip_id=queue, plan="flight only")
+    async with worker:
+        started = await sagas.start(TripSaga.kind, SagaInput(command=command))
+        handle = dev_server.client.get_workflow_handle_for(TripSaga.run, started.saga_id)
+        await handle.result()
+    # Without a worker the newer run does nothing before it is terminated.
+    description = await handle.describe()
+    tasks = workflow_tasks(await handle.fetch_history())
+    await dev_server.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=dev_server.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=description.run_id),
+            reason="test",
+            workflow_task_finish_event_id=tasks[-1],
+            request_id=handle.id,
+        )
+    )
+    await handle.terminate()
+    assert not (await sagas.recover(handle.id, OPERATOR)).accepted
+    async with Worker(
+        dev_server.client, task_queue=queue, workflows=[TripSaga], activities=agency.activities
+    ):
+        assert (await handle.result()).status is Status.COMPLETED
+    assert agency.ledger == ["book-flight"]
