@@ -67,8 +67,13 @@ class Course:
     async def unheld(self) -> None:
         """Wait while the saga is paused; raises Interrupted when its story has ended."""
         # A condition is looked at when all that the task brings has been taken in, cancels too.
-        await self._log.host.wait_for(lambda: self.interrupted is not None or not self.paused)
+        await self._log.host.wait_for(self._unheld)
+        while not self._unheld():  # A pause that came with the start has waited for the same.
+            await self._log.host.wait_for(self._unheld)
         self.go_on_or_unwind()
+
+    def _unheld(self) -> bool:
+        return self.interrupted is not None or not self.paused
 
     async def cancel(self, request: Request) -> Reply:
         """Undo the saga if it is not too late; a pivot under way is waited for."""
