@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from saga.events import RepairAction, Status, StepFailed, StepRepaired
+from saga.events import UNKNOWN, RepairAction, Status, StepFailed, StepRepaired
 from saga.identity import Direction
 from saga.state import AnyEvent, SagaState, StepStatus, data_of
 from saga.steps import AnyStep
@@ -70,8 +70,11 @@ class _Books:
         self.unanswered = {
             event.step
             for event in observed.events
-            if event.event_type == StepFailed.__name__ and event.direction is Direction.DO
+            if event.event_type == StepFailed.__name__
+            and event.direction is Direction.DO
+            and data_of(event, StepFailed).kind in UNKNOWN
         }
+        """What may have gone on after its call had ended for the saga."""
 
     def find(self, step: str, what: What, *roles: Role) -> list[Posting]:
         """Its postings of that kind, in order."""
