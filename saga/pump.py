@@ -17,6 +17,8 @@ from temporalio.common import RetryPolicy
 from saga.log import Log
 from saga.state import AnyEvent, SagaState
 
+_NEVER = timedelta(days=3650)
+
 
 class Batch(BaseModel):
     """Events that a sink has not had yet, and the state after the newest of them."""
@@ -85,11 +87,17 @@ class Pump:
             self._status = batch.state.status
 
     async def _gather(self) -> None:
-        """Wait for a change of status or for the interval; what comes meanwhile goes along."""
+        """Wait for a change of status or for the interval; what comes meanwhile goes along.
+
+        There is a timer in any case, or the task that has taken in the events could be an empty
+        one. An empty task is replayed apart from an update after it, but a worker that doesn't
+        have the workflow in its cache runs both at once, the update first, and then the order of
+        the pump's and the steps' commands is another one.
+        """
         try:
             await workflow.wait_condition(
                 lambda: self._log.state.status.final or self._log.state.status != self._status,
-                timeout=self._sink.interval,
+                timeout=self._sink.interval or _NEVER,
                 timeout_summary=f"gathering for {self._sink.name}",
             )
         except TimeoutError:

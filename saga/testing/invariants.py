@@ -74,6 +74,7 @@ class _Books:
             and event.direction is Direction.DO
             and data_of(event, StepFailed).kind in UNKNOWN
         }
+        """What may have gone on after its call had ended for the saga."""
 
     def find(self, step: str, what: What, *roles: Role) -> list[Posting]:
         """Its postings of that kind, in order."""
