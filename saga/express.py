@@ -19,6 +19,7 @@ from saga.course import Course
 from saga.envelope import Call, Event, JsonObject
 from saga.events import StepFailed
 from saga.identity import saga_id
+from saga.interceptor import heartbeat
 from saga.log import Log
 from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
@@ -45,11 +46,15 @@ class Stuck(BaseException):
 class InActivity:
     """An activity as host: nothing is kept but the answer at its end."""
 
-    def __init__(self, saga_id: str, activities: Iterable[Bound]) -> None:
+    def __init__(
+        self, saga_id: str, activities: Iterable[Bound], wanted: Iterable[AnyActivity]
+    ) -> None:
         self.stopped = False
         """Whether nothing may be called, or waited for, any more."""
         self._saga_id = saga_id
         self._activities = {bound.__name__: bound for bound in activities}
+        if missing := {it.__name__ for it in wanted} - self._activities.keys():
+            raise ValueError(f"activities are missing: {', '.join(sorted(missing))}")
         self._calls: set[asyncio.Task[Any]] = set()
 
     @property
@@ -122,15 +127,24 @@ async def express(
 ) -> Batch:
     """Run a saga inside the activity that calls this; its events, and what they add up to.
 
-    A cancel of the activity compensates, unless it comes from the worker's shutdown.
+    A cancel of the activity compensates, unless it comes from the worker's shutdown. Give the
+    activity a heartbeat timeout, so that an attempt which was given up hears of it and stops.
 
     Raises:
-        ApplicationError: the saga is stuck; retryable, under the same keys.
+        ApplicationError: the saga is stuck; retryable, under the same keys. Temporal does not retry
+            an activity that was cancelled: the workflow must then call it again, until it returns.
+        ValueError: the saga has a pivot, which an attempt that was given up but goes on could
+            undo behind the next one's back; or an activity of a step is not given.
     """
-    host = InActivity(saga_id(saga.kind.name, start.command.headline().business_id), activities)
+    if any(step.pivot for step in saga.steps):
+        raise ValueError(f"{saga.__name__} has a pivot: run it as a workflow")
+    wanted = [it for step in saga.steps for one in step.with_fallbacks() for it in one.activities]
+    business_id = start.command.headline().business_id
+    host = InActivity(saga_id(saga.kind.name, business_id), activities, wanted)
     log = Log(host, saga.kind.name, start)
     orchestrator = Orchestrator(log, start.deadline or saga.deadline)
     story = saga()
+    beating = asyncio.create_task(heartbeat())
     whole = asyncio.create_task(
         orchestrator.execute(lambda: story.flow(orchestrator, start.command))
     )
@@ -139,6 +153,7 @@ async def express(
     except Stuck as stuck:
         raise ApplicationError(str(stuck), type="Stuck") from stuck
     finally:
+        beating.cancel()
         await host.stop()
     return Batch(state=log.state, events=tuple(log.events))
 

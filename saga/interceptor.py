@@ -26,7 +26,7 @@ class _InboundCall(ActivityInboundInterceptor):
         call = next((argument for argument in input.args if isinstance(argument, Call)), None)
         if call is None:
             return await self.next.execute_activity(input)
-        beating = asyncio.create_task(_heartbeat())
+        beating = asyncio.create_task(heartbeat())
         try:
             return await self.next.execute_activity(input)
         except FailureError:
@@ -37,7 +37,7 @@ class _InboundCall(ActivityInboundInterceptor):
             beating.cancel()
 
 
-async def _heartbeat() -> None:
+async def heartbeat() -> None:
     """Beat three times within the timeout, so that a dead worker and a cancel are soon noticed."""
     timeout = activity.info().heartbeat_timeout
     while timeout is not None:

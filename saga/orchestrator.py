@@ -265,7 +265,7 @@ class Orchestrator:
         """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
         answer = await self._call(entry, direction)
         while failed := failure_of(answer):
-            refused = failed.kind is FailureKind.REFUSED
+            refused = _nothing_was_done(failed)
             if refused and direction is Direction.DO and entry.may_be_refused:
                 self.repairs.recovered(entry, direction)
                 raise SagaError.of(failed)
@@ -274,10 +274,11 @@ class Orchestrator:
                 return entry.by_hand(direction)
             if repair.action is RepairAction.REPLACE:
                 # By the old key first: what has happened after all must not happen twice.
-                answer = await self._call(entry, direction, only_ask=True)
-                if not _refused(answer):
+                answer = await self._call(entry, direction, after=failed)
+                if (still := failure_of(answer)) is None or not _nothing_was_done(still):
                     continue
-            if refused or repair.action is RepairAction.REPLACE:
+                refused = True
+            if refused:
                 # A refusal is the last word on its key, and says that nothing was done.
                 entry.renew(direction, repair.changes)
             answer = await self._call(entry, direction)
@@ -285,11 +286,13 @@ class Orchestrator:
         return answer.data
 
     async def _call(
-        self, entry: Entry, direction: Direction, *, only_ask: bool = False
+        self, entry: Entry, direction: Direction, *, after: StepFailed | None = None
     ) -> AnyEvent:
         await self.course.resumed()
         await self.notice_reset()
-        if only_ask and direction is Direction.DO and entry.step.probe is not None:
+        # What nobody knows of may still arrive, so only the call itself settles it.
+        told = after is not None and after.kind not in UNKNOWN
+        if told and direction is Direction.DO and entry.step.probe is not None:
             return await self._calls.probe(entry)
         return await self._calls.make(entry, direction)
 
@@ -324,6 +327,11 @@ class Orchestrator:
 
     def _in(self, phase: Phase) -> bool:
         return self.course.phase is phase
+
+
+def _nothing_was_done(failed: StepFailed) -> bool:
+    """Whether it is certain: a key that was used with other content may have done that."""
+    return failed.kind is FailureKind.REFUSED and failed.type != KEY_REUSED
 
 
 def _refused(answer: AnyEvent) -> bool:

@@ -113,6 +113,12 @@ class Step(Generic[CommandT, AnswerT]):
         """The declared policy, or the default for a step of its kind."""
         return self.policy or (PIVOT if self.pivot else UNTIL_DEADLINE)
 
+    @property
+    def activities(self) -> list[AnyActivity]:
+        """What it calls: its action, its undo's activity and its probe."""
+        undo = self.undo.activity if self.undo else None
+        return [it for it in (self.action, undo, self.probe) if it is not None]
+
     def with_fallbacks(self) -> Iterator[Step[CommandT, AnswerT]]:
         """The step, and what may be done instead of it."""
         step: Step[CommandT, AnswerT] | None = self

@@ -298,3 +298,30 @@ class TripSaga(SagaWorkflow[BookTrip]):
         elif trip.plan == "raises after the pivot":
             await saga.step(pay_trip, book)
             raise ApplicationError("not foreseen")
+
+
+pay_outing = Step(
+    action=Agency.pay_trip, undo=Undo(Agency.take_payment_back, give_back, policy=BRIEF)
+)
+
+
+@workflow.defn
+class OutingSaga(SagaWorkflow[BookTrip]):
+    """A trip without a pivot, which may run inside one activity too."""
+
+    kind = SagaKind[BookTrip](name="outing", workflow="OutingSaga")
+    steps = (book_flight, book_hotel, book_car, pay_outing)
+
+    @workflow.run
+    async def run(self, start: SagaInput[BookTrip]) -> SagaOutcome:
+        return await self.execute(start)
+
+    async def flow(self, saga: Saga, trip: BookTrip) -> None:
+        book = Book(trip_id=trip.trip_id)
+        if trip.plan == "at once":
+            await saga.parallel(saga.step(book_flight, book), saga.step(book_hotel, book))
+        else:
+            await saga.step(book_flight, book)
+            await saga.step(book_hotel, book)
+        await saga.attempt(book_car, book)
+        await saga.step(pay_outing, book)
