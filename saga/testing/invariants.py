@@ -145,7 +145,9 @@ def _pivot(definition: Definition, books: _Books, _: Observed) -> Iterator[str]:
         taken_back = books.undone(step)
         for other in books.steps:
             for undo in books.undone(other):
-                stood = not taken_back or undo.number < taken_back[0].number
+                stood = step not in books.skipped and (
+                    not taken_back or undo.number < taken_back[0].number
+                )
                 if undo.number > done and (stood or known):
                     yield f"{undo.name} undid {other} after the pivot {step} was done"
 

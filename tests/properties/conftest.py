@@ -19,7 +19,7 @@ _COMMON = settings(
     deadline=None,
     report_multiple_bugs=False,
     # To explain a script would play it some more times, and it explains itself.
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
 settings.register_profile("default", _COMMON, max_examples=200, derandomize=True)
 settings.register_profile("long", _COMMON, max_examples=5000, derandomize=False, print_blob=True)
