@@ -36,8 +36,9 @@ test-slow: $(STAMP) ## run the tests of the demo and of the benchmarks
 chaos: $(STAMP) ## kill workers, services and server for a while longer
 	@SAGA_CHAOS_ROUNDS=24 $(BIN)/python -m pytest tests/chaos
 
-matrix: $(STAMP) ## run the order saga through every failure at every step
+matrix: $(STAMP) ## run the order saga through every failure at every step, then random scripts
 	@$(BIN)/python -m saga.testing tests.matrix.order_subject:ORDER --junit build/matrix.xml
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/properties
 
 check: $(STAMP) ## format, lint, types, and the container files
 	@$(BIN)/ruff format --quiet --check .
