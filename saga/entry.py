@@ -98,7 +98,12 @@ def entries_of(recovery: Recovery, steps: Iterable[AnyStep]) -> list[Entry]:
     by_name = {it.name: it for step in steps for it in step.with_fallbacks()}
     entries = []
     for sent in recovery.sent:
-        step = by_name[sent.step]
+        step = by_name.get(sent.step)
+        if step is None:
+            # It fails the workflow's task, so the recovery waits for a fixed worker.
+            raise RuntimeError(
+                f"{sent.step} was sent, and is not among the saga's `steps`: list it"
+            )
         command = command_type(step.action).model_validate(sent.command)
         entries.append(Entry(step, sent.instance, command))
     return entries
