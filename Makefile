@@ -28,7 +28,8 @@ demo: $(STAMP) ## run the order saga end to end on this machine
 	@$(BIN)/python -m demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not slow'
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not slow and not alone'
+	@$(BIN)/python -m pytest -m alone
 
 test-slow: $(STAMP) ## run the tests of the demo and of the benchmarks
 	@$(BIN)/python -m pytest -m slow

@@ -3,8 +3,10 @@
 import json
 import signal
 import socket
+import time
 
 import httpx
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from saga import Status
@@ -13,6 +15,9 @@ from tests.integration.processes import eventually
 from tests.integration.shops import Shops
 from tests.integration.stage import an_order
 from tests.ports import free_ports
+
+READY_WITHIN = 6.0
+"""Seconds from the command to the first order, everything embedded."""
 
 
 async def leaves(house: House, number: signal.Signals = signal.SIGTERM) -> None:
@@ -24,10 +29,12 @@ async def leaves(house: House, number: signal.Signals = signal.SIGTERM) -> None:
     assert house.record.processes == {}
 
 
+@pytest.mark.alone
 async def test_one_command_and_orders_are_taken(house: House) -> None:
     [metrics] = free_ports(1)
-    # How soon it is ready, `make bench-order` measures: here other tests run beside it.
+    began = time.monotonic()
     await house.ready_worker("--metrics", f"127.0.0.1:{metrics}")
+    assert time.monotonic() - began < READY_WITHIN
 
     order = an_order()
     placed = await house.starter("place-order", *options_of(order), "--wait", "--json")
