@@ -1,4 +1,4 @@
-"""`stuck --bugs`: the sagas whose workflow tasks fail; their status says that they run."""
+"""The sagas whose workflow tasks fail by a bug; their status says that they run."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,8 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.problems import NoAnswer
 from cli.saga_id import SagaId
 from cli.temporal import SagaRun, TemporalSagas
-from cli.terminal import note, one_line, say_json
-from runtime.settings import Settings
+from cli.terminal import one_line
 
 _AT_ONCE = 20
 _PAGE = 50
@@ -35,13 +34,32 @@ class Bug:
     message: str
     """One line."""
 
+    @property
+    def document(self) -> dict[str, object]:
+        """As `stuck --bugs --json` has it."""
+        return {
+            **self.saga.members,
+            "since": self.since.isoformat().replace("+00:00", "Z"),
+            "attempts": self.attempts,
+            "cause": self.cause,
+            "message": self.message,
+        }
 
-async def show_bugs(saga_type: str | None, limit: int, *, as_json: bool) -> int:
-    """List the sagas that a bug in workflow code holds; returns the exit code, 1 when any.
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found, in how many sagas, and whether these were all that run."""
+
+    bugs: list[Bug]
+    at: int
+    complete: bool
+
+
+async def find_bugs(sagas: TemporalSagas, saga_type: str | None, limit: int) -> Looked:
+    """The sagas that a bug in workflow code holds, the longest first.
 
     Looked at are those that the server reports, and the newest that run, `limit` of each.
     """
-    sagas = await TemporalSagas.connect(Settings.from_environment())
     newest, cut = await _first(sagas.running(saga_type), limit)
     reported = await _reported(sagas, saga_type, limit)
     runs = {run.execution.run_id: run for run in [*reported, *newest]}
@@ -49,18 +67,7 @@ async def show_bugs(saga_type: str | None, limit: int, *, as_json: bool) -> int:
     with sagas.answering():
         looked = await asyncio.gather(*(_look(sagas.client, run, gate) for run in runs.values()))
     bugs = sorted((bug for bug in looked if bug is not None), key=lambda bug: bug.since)
-    if as_json:
-        documents = [_document(bug) for bug in bugs]
-        say_json({"complete": not cut, "looked_at": len(runs), "sagas": documents})
-    elif bugs:
-        from cli.tables import print_bugs
-
-        print_bugs(bugs)
-    else:
-        note("no workflow task fails")
-    if cut and not as_json:
-        note(f"only the {limit} newest running sagas were looked at; --limit looks at more")
-    return 1 if bugs else 0
+    return Looked(bugs, at=len(runs), complete=not cut)
 
 
 async def _reported(sagas: TemporalSagas, saga_type: str | None, limit: int) -> list[SagaRun]:
@@ -127,13 +134,3 @@ async def _told(client: Client, event: HistoryEvent) -> tuple[str, str]:
     error = await client.data_converter.decode_failure(failed.failure)
     first, *_ = [*str(error).splitlines(), ""]
     return name.lower().replace("_", "-"), one_line(first)
-
-
-def _document(bug: Bug) -> dict[str, object]:
-    return {
-        **bug.saga.members,
-        "since": bug.since.isoformat().replace("+00:00", "Z"),
-        "attempts": bug.attempts,
-        "cause": bug.cause,
-        "message": bug.message,
-    }

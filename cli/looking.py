@@ -64,12 +64,10 @@ def stuck(
     from cli.values import type_named
 
     kind = type_named(saga_type)
+    from cli.stuck import show_bugs, show_stuck
+
     if bugs:
-        from cli.bugs import show_bugs
-
         raise typer.Exit(asyncio.run(show_bugs(kind, limit or 1000, as_json=as_json)))
-    from cli.stuck import show_stuck
-
     raise typer.Exit(asyncio.run(show_stuck(kind, limit or 20, as_json=as_json)))
 
 

@@ -1,4 +1,4 @@
-"""`stuck`: the sagas that need a person, and what is at risk in them."""
+"""`stuck`: the sagas that need a person, what is at risk in them, and what bugs hold."""
 
 from collections.abc import Sequence
 
@@ -34,6 +34,27 @@ async def show_stuck(saga_type: str | None, limit: int, *, as_json: bool) -> int
         if count > len(stuck):
             note(f"these are the {len(stuck)} oldest of {count}; --limit shows more")
     return 1 if count else 0
+
+
+async def show_bugs(saga_type: str | None, limit: int, *, as_json: bool) -> int:
+    """List the sagas that a bug in workflow code holds; returns the exit code, 1 when any."""
+    from cli.bugs import find_bugs
+    from cli.temporal import TemporalSagas
+
+    sagas = await TemporalSagas.connect(Settings.from_environment())
+    looked = await find_bugs(sagas, saga_type, limit)
+    if as_json:
+        documents = [bug.document for bug in looked.bugs]
+        say_json({"complete": looked.complete, "looked_at": looked.at, "sagas": documents})
+    elif looked.bugs:
+        from cli.tables import print_bugs
+
+        print_bugs(looked.bugs)
+    else:
+        note("no workflow task fails")
+    if not (looked.complete or as_json):
+        note(f"only the {limit} newest running sagas were looked at; --limit looks at more")
+    return 1 if looked.bugs else 0
 
 
 def _document(stuck: Sequence[StuckView], sums: Sequence[AtRisk], count: int) -> dict[str, object]:
