@@ -11,13 +11,13 @@ from opentelemetry import propagate
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 from temporalio.exceptions import FailureError
 
-from saga.answers import did_not_happen, misconfigured, outage, refused
+from saga.answers import KEY_REUSED, UNDONE, did_not_happen, misconfigured, outage, refused
 from saga.envelope import Call, CommandT
 
 _OUTAGES = {408, 425, 429}
 _REFUSALS = {402, 409, 410, 422}
 
-COMMON_REFUSALS = frozenset({"urn:problem:undone", "urn:problem:key-reused"})
+COMMON_REFUSALS = frozenset({UNDONE, KEY_REUSED})
 """What every participant that holds the barrier of docs/participants.md may refuse with."""
 
 KEY_UNKNOWN = "urn:problem:key-unknown"

@@ -131,11 +131,17 @@ AnyActivity = Callable[[Any, Call[Any]], Awaitable[Event[Any]]]
 AnyStep = Step[Any, Any]
 
 
+def call_type(activity: AnyActivity) -> type[Call[Any]]:
+    """The `Call[...]` that an activity takes, by its annotations; raises TypeError if none."""
+    for name, hint in get_type_hints(activity).items():
+        if name != "return" and isinstance(hint, type) and issubclass(hint, Call):
+            return hint
+    raise TypeError(f"{name_of(activity)}: its type hints name no Call[...]")
+
+
 def command_type(activity: AnyActivity) -> type[Command]:
     """The command that an activity takes, by its annotations."""
-    hints = get_type_hints(activity).items()
-    call = next(hint for name, hint in hints if name != "return")
-    command: type[Command] = call.__pydantic_generic_metadata__["args"][0]
+    command: type[Command] = call_type(activity).__pydantic_generic_metadata__["args"][0]
     return command
 
 

@@ -1,7 +1,6 @@
 """What tests of several rooms need."""
 
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ pytest_plugins = ["saga.testing.pytest_plugin"]
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives as long as the session."""
-    if sys.platform == "win32":
-        pytest.skip("its URL names a Unix socket")
     with warnings.catch_warnings():
         # It falls back to /tmp where XDG_RUNTIME_DIR is not set, and warns about it.
         warnings.simplefilter("ignore")

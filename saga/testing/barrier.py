@@ -5,14 +5,12 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from saga.answers import KEY_REUSED, UNDONE
 from saga.envelope import Call
 from saga.messages import Command, DomainEvent
 from saga.testing.posting import Role, What
 from saga.testing.store import Store, content_of, post
 from saga.testing.subject import amount_of
-
-UNDONE = "urn:problem:undone"
-KEY_REUSED = "urn:problem:key-reused"
 
 
 class Refusal(Exception):

@@ -20,12 +20,12 @@ from saga.events import StepStarted
 from saga.identity import Direction
 from saga.messages import DomainEvent
 from saga.pump import Batch, Sink
-from saga.steps import AnyActivity, name_of
+from saga.steps import AnyActivity, call_type, name_of
 from saga.testing.barrier import Barrier, Refusal, read
 from saga.testing.faults import FaultKind, Moment
 from saga.testing.ledger import Ledger, Struck
 from saga.testing.posting import How, Role
-from saga.testing.samples import command_type, event_type, sample_answer
+from saga.testing.samples import event_type, sample_answer
 from saga.testing.subject import Subject
 
 POLL = 0.01
@@ -94,7 +94,8 @@ class Participants:
                 return await self._probed(call, event)
             return await self._taken(role, call, event, tell, has_effect)
 
-        fake.__annotations__ = {"call": command_type(real), "return": Event[event]}  # type: ignore[valid-type]
+        # The worker reads types from here, which exist only at run time.
+        fake.__annotations__ = {"call": call_type(real), "return": Event[event]}  # type: ignore[valid-type]
         return activity.defn(name=_defined_name(real))(fake)
 
     async def _taken(
@@ -188,7 +189,7 @@ class Participants:
             command = self._barrier.first_command(str(undo.undoes))
             if command is None:
                 continue
-            copied = command_type(step.action).model_validate_json(
+            copied = call_type(step.action).model_validate_json(
                 _as_action(undo, command), strict=False
             )
             number = self._ledger.begin(copied, Role.COPY, pid=os.getpid())

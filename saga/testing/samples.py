@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from saga.envelope import Call, Event
+from saga.envelope import Event
 from saga.messages import Command, DomainEvent
 from saga.steps import name_of
 
@@ -31,14 +31,6 @@ _EMPTY = (list, tuple, dict, set, frozenset)
 
 class NoSample(Exception):
     """An event can't be made by itself; the subject's `answers` must tell it."""
-
-
-def command_type(activity: Callable[..., Awaitable[Any]]) -> type[Any]:
-    """The `Call[...]` that an activity takes, by its type hints."""
-    for name, hint in get_type_hints(activity).items():
-        if name != "return" and isinstance(hint, type) and issubclass(hint, Call):
-            return hint
-    raise NoSample(f"{name_of(activity)}: its type hints name no Call[...]")
 
 
 def event_type(activity: Callable[..., Awaitable[Any]]) -> type[DomainEvent]:
