@@ -96,6 +96,10 @@ class Agency:
         self.calls: list[Call[Any]] = []
         self.refuse: set[str] = set()
         """What is refused, for good by its key."""
+        self.reused: set[str] = set()
+        """What answers that its key was used with other content."""
+        self.bugs: set[str] = set()
+        """What raises what nobody foresaw."""
         self.undone: set[str] = set()
         """What answers that it was undone, as after a reset of a compensated saga."""
         self.silent: dict[str, bool] = {}
@@ -121,6 +125,9 @@ class Agency:
 
     @activity.defn
     async def find_flight(self, call: Call[Book]) -> Event[Booked]:
+        return self._find(call)
+
+    def _find(self, call: Call[Book]) -> Event[Booked]:
         self.calls.append(call)
         if call.name in self.silent:
             raise outage("nobody there")
@@ -128,6 +135,10 @@ class Agency:
         if not isinstance(told, Booked):
             raise did_not_happen(call)
         return _answer(call, told)
+
+    @activity.defn
+    async def find_tickets(self, call: Call[Book]) -> Event[Booked]:
+        return self._find(call)
 
     @activity.defn
     async def book_train(self, call: Call[Book]) -> Event[Booked]:
@@ -174,6 +185,7 @@ class Agency:
         return [
             self.book_flight,
             self.find_flight,
+            self.find_tickets,
             self.book_train,
             self.book_hotel,
             self.book_car,
@@ -205,6 +217,10 @@ class Agency:
         if call.name == self._hold:
             self.held.set()
             await self._let_go.wait()
+        if call.name in self.bugs:
+            raise KeyError("nobody foresaw this")
+        if call.name in self.reused:
+            raise refused(call, "urn:problem:key-reused", "another request has this key")
         if call.name in self.undone:
             raise refused(call, "urn:problem:undone", "it was undone")
         happens = self.silent.get(call.name, True)
@@ -254,7 +270,9 @@ pay_trip = Step(
     pivot=True,
     policy=BRIEF,
 )
-send_tickets = Step(action=Agency.send_tickets, by_hand=sent_by_hand)
+send_tickets = Step(
+    action=Agency.send_tickets, policy=BRIEF, probe=Agency.find_tickets, by_hand=sent_by_hand
+)
 
 
 @workflow.defn

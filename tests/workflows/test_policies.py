@@ -218,6 +218,44 @@ async def test_a_changed_undo_asks_by_the_old_key_first(trip: Trip) -> None:
     assert accounts == ["A-1", "A-1", "A-2"]
 
 
+async def test_a_key_used_with_other_content_is_not_renewed(trip: Trip) -> None:
+    trip.agency.refuse, trip.agency.reused = {"pay-trip"}, {"give-car-back"}
+    handle = await trip.book()
+    async with asyncio.timeout(30):
+        await trip.stuck("book-car")
+        await trip.repair("give-car-back", RepairAction.RETRY)
+        await trip.stuck("book-car")
+        await trip.repair("give-car-back", RepairAction.REPLACE, account="A-2")
+        await trip.stuck("book-car")
+    assert set(trip.agency.keys("give-car-back")) == {"book-car/undo"}
+    await trip.repair("give-car-back", RepairAction.SKIP)
+    assert (await handle.result()).status is Status.COMPENSATED
+
+
+async def test_a_probe_tells_of_a_call_that_was_answered(trip: Trip) -> None:
+    trip.agency.bugs = {"send-tickets"}
+    handle = await trip.book()
+    async with asyncio.timeout(30):
+        await trip.stuck("send-tickets")
+    trip.agency.bugs = set()
+    await trip.repair("send-tickets", RepairAction.REPLACE, seats=3)
+    assert (await handle.result()).status is Status.COMPLETED
+    assert trip.agency.keys("find-tickets") == ["send-tickets/do"]
+    assert trip.agency.keys("send-tickets")[-1] == "send-tickets/do~2"
+
+
+async def test_no_probe_settles_a_call_that_may_still_arrive(trip: Trip) -> None:
+    trip.agency.silent = {"send-tickets": False}
+    handle = await trip.book()
+    async with asyncio.timeout(30):
+        await trip.stuck("send-tickets")
+    trip.agency.silent = {}
+    await trip.repair("send-tickets", RepairAction.REPLACE, seats=3)
+    assert (await handle.result()).status is Status.COMPLETED
+    assert trip.agency.keys("find-tickets") == []
+    assert set(trip.agency.keys("send-tickets")) == {"send-tickets/do"}
+
+
 async def test_what_happened_after_all_is_not_done_again(trip: Trip) -> None:
     trip.agency.refuse = {"pay-trip"}
     trip.agency.silent = {"give-car-back": True}
