@@ -102,7 +102,7 @@ class _RunReader:
         match event.event_type:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 started = event.workflow_execution_started_event_attributes
-                self._started_at = self._task_at = self._log.began_at = _time(event.event_time)
+                self._started_at = self._log.began_at = _time(event.event_time)
                 self._queue = started.task_queue.name
                 self._log.run_id = started.original_execution_run_id
                 self._take_type(
@@ -117,7 +117,7 @@ class _RunReader:
                     decode_typed_search_attributes(upserted.search_attributes).get(SagaType)
                 )
             case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-                self._task_at = _time(event.event_time)
+                self._task_at = _task_time(event.event_time)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
                 self._log.last_task = event.event_id
                 if self._epoch is None:
@@ -221,7 +221,7 @@ class _RunReader:
         place = Place(
             saga_id=self._log.saga_id,
             # One that was ended before its first task never had an epoch.
-            epoch=epoch_at(self._task_at) if self._epoch is None else self._epoch,
+            epoch=epoch_at(self._started_at) if self._epoch is None else self._epoch,
             position=0,
             correlation_id=str(correlation_id or self._log.saga_id),
             causation_id=None if causation_id is None else str(causation_id),
@@ -247,7 +247,11 @@ def _last_place(event: Event[JsonObject]) -> int:
 
 
 def _time(stamp: Timestamp) -> datetime:
-    # As the SDK makes a workflow's time, to the last digit.
+    return stamp.ToDatetime(UTC)
+
+
+def _task_time(stamp: Timestamp) -> datetime:
+    # As the SDK makes `workflow.now()`, which rounds where the other cuts off.
     return datetime.fromtimestamp(stamp.ToNanoseconds() / 1e9, UTC)
 
 

@@ -242,8 +242,13 @@ def _log(observed: Observed) -> Iterator[str]:
     history, state = observed.history, observed.state
     if history is None or state is None:
         return
-    if history.state != state:
-        yield f"the history adds up to {history.state}, and the saga's own state is {state}"
+    if history.state is None:
+        yield "the history tells nothing"
+    elif history.state != state:
+        theirs = dict(history.state)
+        for name, value in state:
+            if theirs[name] != value:
+                yield f"{name} is {value}, and {theirs[name]} by the history"
     if fold(told_last(history.all_events)) != state:
         yield "the events of all runs don't tell which of them the newest run has"
     if observed.closed and observed.projected is not None:
