@@ -23,10 +23,10 @@ from services.barrier import Operation
 from services.event_store import Conflict, EventStore, NewEvent, StoredEvent
 from services.problems import ProblemRaised, ProblemType, Refused
 
-SNAPSHOT_EVERY = 50
+SNAPSHOT_EVERY = 20
 """How many events an account is rebuilt from at most, beside its snapshot."""
 
-_ATTEMPTS = 10
+_ATTEMPTS = 5
 _TOKEN = "acct:"  # noqa: S105 - what a card token begins with that draws on an account
 
 
@@ -41,7 +41,7 @@ async def open_account(
     """Open an account without money; raise `Refused` if there is one of this id."""
     event = Opened(account_id=account_id, customer_id=customer_id, currency=currency)
     try:
-        return await _append(_store(operation.session), None, event, operation.now)
+        return await append(_store(operation.session), None, event, operation.now)
     except Conflict as error:
         raise Refused(ACCOUNT_EXISTS, f"{account_id} was opened by another request.") from error
 
@@ -54,18 +54,19 @@ async def change(
 ) -> Account:
     """Store what `decide` makes of the account; raise `unknown` if there is none.
 
-    When another request comes between, it decides anew. After some attempts it gives up with 503:
-    nothing is done then, and nothing stored under the key.
+    When someone comes between who does not queue, it decides anew. After some attempts it gives up
+    with 503: nothing is done then, and nothing stored under the key.
     """
     store = _store(operation.session)
-    for attempt in range(_ATTEMPTS):
-        if attempt > 0:
-            await store.queue(account_id)
+    # The expected version is what keeps money safe. Without the queue, of many requests at once all
+    # but one would conflict again and again.
+    await store.queue(account_id)
+    for _ in range(_ATTEMPTS):
         account = await load(operation.session, account_id)
         if account is None:
             raise unknown
         try:
-            return await _append(store, account, decide(account), operation.now)
+            return await append(store, account, decide(account), operation.now)
         except Conflict:
             continue
     detail = f"Others kept changing account {account_id}; nothing was done. Ask again."
@@ -128,9 +129,10 @@ def _store(session: AsyncSession) -> EventStore:
     return EventStore(session, "account")
 
 
-async def _append(
+async def append(
     store: EventStore, account: Account | None, event: AccountEvent, now: datetime
 ) -> Account:
+    """Store an event after the state that it was decided on; raise `Conflict` if that is old."""
     # A request that waited for another's end has the earlier `now`, and the later version.
     at = max(now, account.changed_at) if account else now
     changed = evolve(account, event, at)
