@@ -7,6 +7,7 @@ nothing is configured, those that a worker has started.
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -58,4 +59,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    # Not sys.exit: the SDK's threads may call into an interpreter that is being taken down, which
+    # crashes the process.
+    os._exit(code)

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.server import Address
-from runtime.errors import SettingsError
+from api.server import Address, listening
+from runtime.errors import PortTaken, SettingsError
 from tests.api.callers import ORDER
 from tests.integration.house import House
 from tests.integration.processes import Child, eventually, running
@@ -62,12 +62,6 @@ async def test_the_api_in_a_workers_process_and_alone(house: House, tmp_path: Pa
             child.send(signal.SIGTERM)
             assert await child.ended() == 0
             assert not any("Traceback" in line for line in child.lines)
-    taken = f"the HTTP API cannot listen on {here} (Address already in use): give another HOST:PORT"
-    async with running(
-        alone("--listen", here), tmp_path / "taken.log", env=house.variables
-    ) as child:
-        assert await last_words(child) == (2, f"api: {taken}")
-    assert await last_words(await house.worker("--api", here)) == (2, f"worker: {taken}")
     worker.send(signal.SIGTERM)
     assert await worker.ended() == 0
     assert not any("Traceback" in line for line in worker.lines)
@@ -82,6 +76,20 @@ async def test_alone_it_needs_a_server(house: House, tmp_path: Path) -> None:
         code, line = await last_words(child)
     assert code == 3
     assert line.startswith("api: no Temporal server answers at localhost:")
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    address = Address("127.0.0.1", free_ports(1)[0])
+    told = rf"cannot listen on {address} \(Address already in use\): give another HOST:PORT"
+    with listening(address), pytest.raises(PortTaken, match=told), listening(address):
+        pass
+    with listening(address):
+        pass
+
+
+def test_a_host_of_another_machine_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1:80"):
+        listening(Address("192.0.2.1", 80)).__enter__()
 
 
 @pytest.mark.parametrize(
