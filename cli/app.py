@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import orders, reconcile, sagas, status, stuck, totals
+from cli.looking import events, orders, reconcile, sagas, status, stuck, totals
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -89,7 +89,17 @@ def start(
 
 
 for command in (
-    *(status, orders, sagas, totals, stuck),
-    *(cancel, pause, resume, repair, recover, reconcile),
+    status,
+    events,
+    orders,
+    sagas,
+    totals,
+    stuck,
+    cancel,
+    pause,
+    resume,
+    repair,
+    recover,
+    reconcile,
 ):
     app.command()(command)

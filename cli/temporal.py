@@ -22,7 +22,19 @@ from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
 from runtime.search_attributes import SagaType, registration_commands
 from runtime.settings import Settings
-from saga import NotRecoverable, Reply, SagaInput, SagaKind, Sagas, SagaState
+from saga import (
+    Event,
+    JsonObject,
+    NotRecoverable,
+    Reply,
+    SagaHistory,
+    SagaInput,
+    SagaKind,
+    Sagas,
+    SagaState,
+    follow_saga,
+    read_saga,
+)
 from saga.client import Found
 from saga.messages import SagaCommandT
 
@@ -74,6 +86,21 @@ class TemporalSagas:
         """What Temporal knows of a saga; None when there is no such, or no longer."""
         with self.answering():
             return await self._sagas.find(saga.workflow_id)
+
+    async def history(self, saga: SagaId) -> SagaHistory | None:
+        """All that the server has of a saga; None when it has nothing, or no longer."""
+        with self.answering():
+            return await read_saga(self.client, saga.workflow_id)
+
+    async def follow(self, saga: SagaId) -> AsyncIterator[Event[JsonObject]]:
+        """A saga's events as they come, until it has closed; none if there is no such."""
+        with self.answering():
+            try:
+                async for event in follow_saga(self.client, saga.workflow_id):
+                    yield event
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def ask(self, saga: SagaId, question: Question) -> Reply | None:
         """The saga's reply, its refusal too; None when it has ended, or never was.

@@ -284,7 +284,7 @@ class Drive:
             state=state,
             attribute=attribute,
             projected=_newest(batches),
-            events=tuple(event for batch in batches for event in batch.events),
+            handed=tuple(batches),
             history=history,
         )
 
