@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import events, orders, reconcile, sagas, status, stuck
+from cli.looking import events, orders, reconcile, sagas, status, stuck, totals
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -93,6 +93,7 @@ for command in (
     events,
     orders,
     sagas,
+    totals,
     stuck,
     cancel,
     pause,
