@@ -69,7 +69,6 @@ class HandLog:
             name=name,
             run_id=self._run_id,
             sent_at=workflow.now(),
-            schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
@@ -175,7 +174,6 @@ class HandLog:
             aggregate_type=event.aggregate_type,
             version=position,
             occurred_at=occurred_at,
-            schema_version=event.schema_version,
             step=step,
             direction=direction,
             data=event.model_dump(mode="json"),

@@ -59,7 +59,6 @@ class Log:
             renewals=renewals,
             run_id=self.host.run_id,
             sent_at=self.host.now(),
-            schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
@@ -168,7 +167,6 @@ def saga_event(
         aggregate_type=event.aggregate_type,
         version=place.position,
         occurred_at=occurred_at,
-        schema_version=event.schema_version,
         step=step,
         direction=direction,
         data=event.model_dump(mode="json"),

@@ -90,7 +90,6 @@ class Bare:
             name=name,
             run_id=info.run_id,
             sent_at=workflow.now(),
-            schema_version=1,
             command=command,
             renewals=changes.get("renewals", 0),
         )

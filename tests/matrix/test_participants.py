@@ -48,7 +48,6 @@ class Shop:
             renewals=renewals,
             run_id="run",
             sent_at=datetime.now(UTC),
-            schema_version=1,
             command=command,
         )
         answer: Event[Any] = await ActivityEnvironment().run(self._activities[name], call)
