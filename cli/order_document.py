@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from cli.problems import BadInput, first_problem
 from contracts.commands import MAX_ITEMS, Currency, Id, Line, PlaceOrder, Text
 from contracts.money import Money
+from saga.messages import Message
 
 Document = Mapping[str, object]
 """A parsed JSON object, with decimal numbers as `Decimal`."""
@@ -36,7 +37,9 @@ class _Item(BaseModel):
     unit_price: object
 
 
-class _Order(BaseModel):
+class OrderDocument(Message):
+    """What a file with an order says; it may say its `schema_version` too."""
+
     model_config = ConfigDict(extra="forbid")
 
     order_id: Id | None = None
@@ -54,7 +57,7 @@ def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
         BadInput: names the first field that is wrong.
     """
     try:
-        given = _Order.model_validate(document)
+        given = OrderDocument.model_validate(document)
     except ValidationError as error:
         raise BadInput(first_problem(error, names)) from None
     lines = []

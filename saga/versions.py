@@ -94,8 +94,9 @@ def lift(name: str, content: Content) -> Content:
         raise NewerSchema(name, version, today)
     lifted = {member: value for member, value in content.items() if member != VERSION}
     for old in range(version, today):
+        upcast = _upcasters[name, old]
         try:
-            lifted = _upcasters[name, old](lifted)
+            lifted = upcast(lifted)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise ValueError(
                 f"it is no {name} of schema version {old}: {type(error).__name__}: {error}"
