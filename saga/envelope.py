@@ -38,8 +38,8 @@ class Place(BaseModel):
     causation_id: str | None = None
 
 
-class Call(Place, Generic[CommandT]):
-    """A command on its way to a participant."""
+class Sending(Place):
+    """What the engine says of a command that it sends, whatever the command."""
 
     step: str
     """The step's instance, e.g. `charge-payment~2`."""
@@ -53,13 +53,7 @@ class Call(Place, Generic[CommandT]):
     run_id: str
     """The run that sent it; a reset copies what is under way into another one."""
     sent_at: datetime
-    command: CommandT
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def schema_version(self) -> int:
-        """The command's: today's, whatever it was sent in."""
-        return self.command.schema_version
+    command_type: str
 
     @property
     def command_id(self) -> str:
@@ -77,6 +71,31 @@ class Call(Place, Generic[CommandT]):
         if self.direction is Direction.DO:
             return None
         return idempotency_key(self.saga_id, self.step, Direction.DO)
+
+
+class Call(Sending, Generic[CommandT]):
+    """A command on its way to a participant."""
+
+    command: CommandT
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def schema_version(self) -> int:
+        """The command's: today's, whatever it was sent in."""
+        return self.command.schema_version
+
+
+class SentCall(Sending):
+    """A command as the history has it, read without the code that it was sent by."""
+
+    command: JsonObject
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, content: object) -> object:
+        if not isinstance(content, dict) or not isinstance(content.get("command"), dict):
+            return content
+        return {**content, "command": lift(str(content.get("command_type")), content["command"])}
 
 
 class Event(Place, Generic[DataT]):

@@ -26,10 +26,12 @@ from saga import (
     versions,
 )
 from saga.entry import entries_of
+from saga.envelope import SentCall
 from saga.messages import Message
 from saga.start import Recovery
 from saga.versions import Content, NewerSchema, know, lift, upcaster
 
+NEW_YEAR = "2026-01-01T00:00:00Z"
 FIRST: Content = {"order_id": "1", "customer_id": "C-1", "amount_minor": 2500}
 LIFTED = OrderCreated(
     order_id="1", customer_id="C-1", total=Money(minor=2500, currency="USD"), items=()
@@ -41,7 +43,7 @@ ENVELOPE = {
     "aggregate_id": "1",
     "aggregate_type": "Order",
     "version": 1,
-    "occurred_at": "2026-01-01T00:00:00Z",
+    "occurred_at": NEW_YEAR,
     "schema_version": 1,
     "data": FIRST,
 }
@@ -51,7 +53,8 @@ CALL = {
     "direction": "do",
     "name": "pack",
     "run_id": "r",
-    "sent_at": "2026-01-01T00:00:00Z",
+    "sent_at": NEW_YEAR,
+    "command_type": "PackParcel",
     "schema_version": 1,
 }
 
@@ -148,6 +151,11 @@ def test_a_call_is_lifted() -> None:
     assert (call.command, call.schema_version) == (NOW, 3)
 
 
+def test_a_call_in_a_history_is_lifted_by_the_command_s_name() -> None:
+    call = SentCall.model_validate({**CALL, "command": THEN})
+    assert call.command == NOW.model_dump(mode="json")
+
+
 @pytest.mark.parametrize("hint", [Event[OrderCreated], Event[JsonObject], Event[Any]])
 def test_an_event_is_lifted_with_its_class_and_without(hint: type[Event[Any]]) -> None:
     for event in (read(hint, ENVELOPE), hint.model_validate(ENVELOPE)):
@@ -165,7 +173,7 @@ def test_the_command_that_an_event_holds_is_lifted_by_its_name() -> None:
 
 def test_what_a_recovery_undoes_is_lifted() -> None:
     sent = {"step": "pack", "instance": "pack", "command": THEN}
-    told = {"by": "ops", "reason": "x", "sent": [sent], "started_at": "2026-01-01T00:00:00Z"}
+    told = {"by": "ops", "reason": "x", "sent": [sent], "started_at": NEW_YEAR, "run_id": "r"}
     [entry] = entries_of(read(Recovery, told), [Step(action=Parcels.pack)])
     assert entry.command == NOW
 
@@ -175,7 +183,7 @@ def test_an_integration_event_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None
         "id": "1",
         "type": "OrderConfirmed",
         "subject": "1",
-        "time": "2026-01-01T00:00:00Z",
+        "time": NEW_YEAR,
         "correlationid": "c",
         "causationid": None,
         "partitionkey": "1",

@@ -48,6 +48,7 @@ class Shop:
             renewals=renewals,
             run_id="run",
             sent_at=datetime.now(UTC),
+            command_type=type(command).__name__,
             command=command,
         )
         answer: Event[Any] = await ActivityEnvironment().run(self._activities[name], call)

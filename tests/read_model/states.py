@@ -71,7 +71,7 @@ def begun(
             item_count=3,
         ),
         command_type="PlaceOrder",
-        command={},
+        command={"schema_version": 1},
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import PayloadCodec
+from temporalio.testing import WorkflowEnvironment
 
 from saga import SagaPlugin
 
@@ -26,14 +28,14 @@ class FirstVersion(PayloadCodec):
         return list(payloads)
 
 
-class FirstVersionPlugin(SagaPlugin):
-    """Today's engine, but for what it writes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.data_converter = dataclasses.replace(
-            pydantic_data_converter, payload_codec=FirstVersion()
-        )
+async def with_codec(env: WorkflowEnvironment, codec: PayloadCodec) -> WorkflowEnvironment:
+    """The same server, for clients and workers that write as the codec does."""
+    client = await Client.connect(
+        env.client.service_client.config.target_host,
+        data_converter=dataclasses.replace(pydantic_data_converter, payload_codec=codec),
+        plugins=[SagaPlugin()],
+    )
+    return WorkflowEnvironment.from_client(client)
 
 
 def first_form(value: Any) -> Any:

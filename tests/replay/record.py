@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from examples import insured_trip, trip
@@ -19,7 +19,7 @@ from runtime.search_attributes import register_search_attributes
 from saga import Repair, RepairAction, SagaPlugin, Status
 from tests.binaries import DEV_SERVER
 from tests.orders import CUSTOMER, Order, working
-from tests.replay.first_version import FirstVersionPlugin
+from tests.replay.first_version import FirstVersion, with_codec
 from tests.replay.trips import booked
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -118,10 +118,7 @@ async def record() -> None:
         await register_search_attributes(env.client)
         for scenario in SCENARIOS:
             _write(scenario.__name__, await _recorded(env, scenario))
-        client = await Client.connect(
-            env.client.service_client.config.target_host, plugins=[FirstVersionPlugin()]
-        )
-        first_version = WorkflowEnvironment.from_client(client)
+        first_version = await with_codec(env, FirstVersion())
         for name, scenario in FIRST_VERSION.items():
             _write(name, await _recorded(first_version, scenario))
         for name, module in TRIPS.items():

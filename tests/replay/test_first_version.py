@@ -4,20 +4,24 @@ They were recorded with `tests.replay.first_version`; what stands in them is loo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from contracts.commands import CreateOrder, PlaceOrder
 from contracts.events import OrderCreated
 from contracts.money import Money
+from read_model.event_store import event_of, event_row
 from read_model.projector import row_of
 from saga import Batch, Call, Event, JsonObject, SagaInput, Status, fold
+from saga.run_log import read_run
+from saga.versions import NewerSchema
 from tests.replay.record import FIRST_VERSION, load
 
 
@@ -75,8 +79,20 @@ def the_answer(history: WorkflowHistory, event_type: str) -> Payload:
     return answer
 
 
-def events_of(history: WorkflowHistory) -> list[Event[Any]]:
-    """What was handed to the projection: every event, as it stands there."""
+async def events_of(name: str) -> Sequence[Event[Any]]:
+    """What the history's reader makes of it."""
+    history = load(name)
+
+    async def events() -> AsyncIterator[HistoryEvent]:
+        for event in history.events:
+            yield event
+
+    started = history.events[0].workflow_execution_started_event_attributes
+    return (await read_run(pydantic_data_converter, started.workflow_id, events())).events
+
+
+def handed_over(history: WorkflowHistory) -> list[Event[Any]]:
+    """What the projection was handed."""
     return [
         event
         for it in history.events
@@ -111,22 +127,23 @@ def test_what_is_decoded_is_of_today(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIRST_VERSION)
-def test_plain_json_is_of_today_too(name: str) -> None:
+async def test_plain_json_is_of_today_too(name: str) -> None:
     created = decoded(the_answer(load(name), "OrderCreated"), Event[JsonObject])
     assert created.schema_version == created.data["schema_version"] == 2
     assert created.data["total"] == {"minor": 2500, "currency": "USD"}
     assert "amount_minor" not in created.data
-    started = events_of(load(name))[0]
-    assert started.data["command"]["schema_version"] == 1
+    assert (await events_of(name))[0].data["command"]["schema_version"] == 1
 
 
 @pytest.mark.parametrize(
     ("name", "status"),
     [("first_completed", Status.COMPLETED), ("first_undeliverable", Status.COMPENSATED)],
 )
-def test_they_add_up_to_todays_state_and_row(name: str, status: Status) -> None:
+async def test_they_add_up_to_todays_state_and_row(name: str, status: Status) -> None:
     today = {"first_completed": "completed", "first_undeliverable": "undeliverable"}[name]
-    state, of_today = fold(events_of(load(name))), fold(events_of(load(today)))
+    events = await events_of(name)
+    assert list(events) == sorted(handed_over(load(name)), key=lambda it: (it.epoch, it.position))
+    state, of_today = fold(events), fold(await events_of(today))
     assert state.status is status
     own = {"saga_id", "epoch", "correlation_id", "started_at", "updated_at", "closed_at"}
     assert state.model_dump(exclude=own | {"headline"}) == of_today.model_dump(
@@ -134,3 +151,13 @@ def test_they_add_up_to_todays_state_and_row(name: str, status: Status) -> None:
     )
     own |= {"business_id"}
     assert row_of(state).model_dump(exclude=own) == row_of(of_today).model_dump(exclude=own)
+
+
+def test_a_row_of_the_first_version_comes_back_in_todays_form() -> None:
+    created = decoded(the_answer(load("first_completed"), "OrderCreated"), Event[JsonObject])
+    told = json.loads(the_answer(load("first_completed"), "OrderCreated").data)
+    today = event_row(created)
+    kept_then = today.model_copy(update={"event_data": told["data"], "schema_version": 1})
+    assert event_of(kept_then) == event_of(today) == created
+    with pytest.raises(NewerSchema):
+        event_of(kept_then.model_copy(update={"schema_version": 3}))

@@ -1,7 +1,6 @@
 """What a newer version of the code wrote waits for it: nothing is called, undone or written."""
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,13 +10,11 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
-    Client,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import PayloadCodec
 from temporalio.testing import WorkflowEnvironment
 
@@ -34,7 +31,6 @@ from saga import (
     RepairAction,
     SagaInput,
     SagaOutcome,
-    SagaPlugin,
     Status,
     versions,
 )
@@ -43,7 +39,7 @@ from saga.identity import DIGEST
 from saga.messages import Message
 from tests.matrix.order_subject import place_order
 from tests.orders import Order, new_order, working
-from tests.replay.first_version import FirstVersionPlugin
+from tests.replay.first_version import FirstVersion, with_codec
 
 NEWER = 7
 
@@ -99,15 +95,9 @@ def deploy(monkeypatch: pytest.MonkeyPatch, message: type[Message], version: int
 
 
 @asynccontextmanager
-async def writing(
-    env: WorkflowEnvironment, plugin: SagaPlugin, codec: PayloadCodec | None = None
-) -> AsyncIterator[Order]:
-    """An order whose client and workers write as the plugin's codec, or this one, does."""
-    if codec is not None:
-        plugin.data_converter = dataclasses.replace(pydantic_data_converter, payload_codec=codec)
-    client = await Client.connect(env.client.service_client.config.target_host, plugins=[plugin])
-    # Every task is run from the first event, so all of the history is read again.
-    async with working(WorkflowEnvironment.from_client(client), max_cached_workflows=0) as order:
+async def writing(env: WorkflowEnvironment, codec: PayloadCodec) -> AsyncIterator[Order]:
+    """An order that is written as the codec does; each task is run from the first event."""
+    async with working(await with_codec(env, codec), max_cached_workflows=0) as order:
         yield order
 
 
@@ -147,7 +137,7 @@ async def failed_attempt(order: Order, activity: str) -> str:
 async def test_an_order_of_the_first_version_is_carried_out_and_answers(
     dev_server: WorkflowEnvironment,
 ) -> None:
-    async with writing(dev_server, FirstVersionPlugin()) as order:
+    async with writing(dev_server, FirstVersion()) as order:
         held = order.participants.hold("reserve-stock")
         order.participants.refuse("create-shipment")
         handle = await placed(order)
@@ -231,7 +221,7 @@ async def test_a_workflow_waits_for_newer_code_at_its_place(
     matches: Matches,
     done: list[str],
 ) -> None:
-    async with writing(dev_server, SagaPlugin(), NewerVersion(matches)) as order:
+    async with writing(dev_server, NewerVersion(matches)) as order:
         order.participants.refuse("charge-payment")
         handle = await placed(order)
         told = await message_of_the_bug(order)
@@ -247,7 +237,7 @@ async def test_a_participant_is_not_called_with_a_newer_command(
     dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec = NewerVersion(command("charge-payment"))
-    async with writing(dev_server, SagaPlugin(), codec) as order:
+    async with writing(dev_server, codec) as order:
         handle = await placed(order)
         told = await failed_attempt(order, "charge_payment")
         assert f"ChargePayment came in schema version {NEWER}, and this code knows 1" in told
@@ -260,7 +250,7 @@ async def test_nothing_is_projected_of_a_newer_event(
     dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec = NewerVersion(event("SagaStarted"))
-    async with writing(dev_server, SagaPlugin(), codec) as order:
+    async with writing(dev_server, codec) as order:
         handle = await placed(order)
         told = await failed_attempt(order, "project_saga")
         assert f"SagaStarted came in schema version {NEWER}, and this code knows 1" in told
