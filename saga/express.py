@@ -115,6 +115,13 @@ class InActivity:
     def record(self, event: Event[JsonObject]) -> None:
         """Nothing: the activity answers with all events."""
 
+    def patched(self, change: str) -> bool:
+        """Always: an attempt begins anew, and participants know what was done by its keys."""
+        return True
+
+    def deprecate_patch(self, change: str) -> None:
+        """Nothing: no history has to be replayed."""
+
     def held_up(self, failed: StepFailed) -> None:
         """Fail the attempt."""
         raise Stuck(f"stuck: {failed.name}: {failed.type}: {failed.message}")

@@ -62,7 +62,6 @@ class Log:
             run_id=self.host.run_id,
             sent_at=self.host.now(),
             command_type=type(command).__name__,
-            schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
@@ -186,7 +185,6 @@ def saga_event(
         aggregate_type=event.aggregate_type,
         version=place.position,
         occurred_at=occurred_at,
-        schema_version=event.schema_version,
         step=step,
         direction=direction,
         data=event.model_dump(mode="json"),

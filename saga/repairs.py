@@ -11,6 +11,7 @@ from saga.events import HOLDS_UP, RepairAction, SagaStuck, StepFailed, StepRepai
 from saga.identity import Direction
 from saga.log import Log
 from saga.start import Repair
+from saga.versions import VERSION
 
 _BY_ITSELF = Repair(
     by="saga", reason="it succeeded when tried again", step="", action=RepairAction.RETRY
@@ -127,6 +128,10 @@ def _check(repair: Repair, waiting: _Waiting) -> None:
             f"{name} can't be skipped: its step declares no `by_hand`", type="NotRepairableSo"
         )
     if repair.action is RepairAction.REPLACE:
+        if VERSION in (repair.changes or {}):
+            raise ApplicationError(
+                f"{name}: {VERSION} can't be changed: leave it out", type="NotRepairableSo"
+            )
         try:
             entry.changed(waiting.direction, repair.changes or {})
         except ValidationError as error:
