@@ -11,6 +11,7 @@ from datetime import datetime
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
+from runtime.correlation import current
 from saga.envelope import Call, CommandT, Event, JsonObject, Place
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
 from saga.host import Host
@@ -92,11 +93,20 @@ class Log:
         return self._record(failed, place, step=call.step, direction=call.direction)
 
     def record(
-        self, event: SagaEvent, *, step: str | None = None, direction: Direction | None = None
+        self,
+        event: SagaEvent,
+        *,
+        step: str | None = None,
+        direction: Direction | None = None,
+        cause: str | None = None,
     ) -> AnyEvent:
-        """Record what has no activity of its own."""
+        """Record what has no activity of its own.
+
+        What someone has asked for was caused by what they say, and else by the event before.
+        """
         self.notice_reset()
-        place = self._place(self._next, self.events[-1].event_id)
+        cause = cause or current().asked_by or self.events[-1].event_id
+        place = self._place(self._next, cause)
         self._next += 1
         return self._record(event, place, step=step, direction=direction)
 
@@ -145,7 +155,8 @@ class Log:
             return
         self._seed = self.host.seed()
         self.epoch = later_epoch(self.epoch, self.host.now())
-        self.record(RunReset(saga_id=self.saga_id, from_position=self._next))
+        reset = RunReset(saga_id=self.saga_id, from_position=self._next)
+        self.record(reset, cause=self.events[-1].event_id)
 
 
 def saga_event(
