@@ -201,11 +201,13 @@ class _IntoWorkflow(worker.WorkflowInboundInterceptor):
     def _enter(self, given: _WithHeaders) -> None:
         """Each of these is a task of its own; what asks for it is its cause."""
         asked = _sent(given.headers)
-        cause = None if asked is None else asked.causation_id or asked.correlation_id
-        if cause is None:
+        if asked is None:
             enter(self._known)
-        else:
-            enter(replace(self._known, causation_id=cause, asked_by=cause))
+            return
+        # What comes in one task with the start runs before it: all that is known is who asks.
+        known = asked if self._known is NOTHING else self._known
+        cause = asked.causation_id or asked.correlation_id
+        enter(replace(known, causation_id=cause, asked_by=cause))
 
 
 class _FromWorkflow(worker.WorkflowOutboundInterceptor):
