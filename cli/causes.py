@@ -1,20 +1,21 @@
 """A tree of commands and events, as a document and as a person reads it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence, Set
 
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from cli.durations import clock
+from cli.events import document_of as event_document
 from cli.progress import told
 from cli.saga_id import SagaId
+from cli.tables import console
 from cli.terminal import one_line
+from saga import Direction, Event, Failure, JsonObject, told_last
 from saga.causation import Line, Node
-from saga.envelope import Event, JsonObject
 from saga.events import SagaStarted, StepFailed, StepStarted
-from saga.identity import Direction
-from saga.state import Failure, data_of
+from saga.state import data_of
 
 _LINES = "an event follows its cause, or hangs on it"
 
@@ -23,12 +24,12 @@ def document_of(
     correlation_id: str, events: Sequence[Event[JsonObject]], lines: Sequence[Line]
 ) -> dict[str, object]:
     """The document of `trace --json`."""
-    sagas = _sagas(events)
+    sagas, newest = _sagas(events), _newest(events)
     return {
         "correlation_id": correlation_id,
         "sagas": [_members(saga_id, saga) for saga_id, saga in sagas.items()],
         "events": len(events),
-        "trees": [_line(line) for line in lines],
+        "trees": [_line(line, newest) for line in lines],
     }
 
 
@@ -36,15 +37,12 @@ def print_lines(
     correlation_id: str, events: Sequence[Event[JsonObject]], lines: Sequence[Line]
 ) -> None:
     """Print each line under its saga, and what hangs on an event under that."""
-    sagas = _sagas(events)
+    sagas, newest = _sagas(events), _newest(events)
     counts = f"{_count(len(sagas), 'saga')}, {_count(len(events), 'event')}"
     tree = Tree(Text(f"{correlation_id}: {counts}; {_LINES}"))
     for line in lines:
-        _hang(tree, line, sagas, None)
-    console = Console(highlight=False)
-    # Whoever reads a file or a pipe wants whole lines, and finds no width to fit them in.
-    wide = console if console.is_terminal else Console(highlight=False, width=200)
-    wide.print(tree)
+        _Printed(sagas, newest).hang(tree, line, None)
+    console().print(tree)
 
 
 def _count(number: int, name: str) -> str:
@@ -70,50 +68,57 @@ def _members(saga_id: str, saga: SagaId | None) -> dict[str, object]:
     return saga.members if saga else {"saga_id": saga_id, "saga_type": None, "business_id": None}
 
 
-def _line(line: Line) -> list[dict[str, object]]:
-    return [_event(node) for node in line]
+def _newest(events: Iterable[Event[JsonObject]]) -> set[str]:
+    """The ids of what the newest run of each saga has; a reset has abandoned the others."""
+    by_saga: dict[str, list[Event[JsonObject]]] = defaultdict(list)
+    for event in events:
+        by_saga[event.saga_id].append(event)
+    return {event.event_id for log in by_saga.values() for event in told_last(log)}
 
 
-def _event(node: Node) -> dict[str, object]:
-    event, is_command = node.event, node.event.event_type == StepStarted.__name__
-    started = data_of(event, StepStarted) if is_command else None
+def _line(line: Line, newest: Set[str]) -> list[dict[str, object]]:
+    return [_node(node, newest) for node in line]
+
+
+def _node(node: Node, newest: Set[str]) -> dict[str, object]:
+    event = node.event
     return {
-        "event_id": event.event_id,
-        "causation_id": event.causation_id,
-        "kind": "command" if is_command else "event",
-        "type": started.command_type if started else event.event_type,
-        "saga_id": event.saga_id,
-        "step": event.step,
-        "direction": event.direction,
-        "epoch": event.epoch,
-        "position": event.position,
-        "occurred_at": event.occurred_at.isoformat().replace("+00:00", "Z"),
-        "caused": [_line(line) for line in node.caused],
+        "kind": "command" if event.event_type == StepStarted.__name__ else "event",
+        **event_document(event),
+        "abandoned": event.event_id not in newest,
+        "caused": [_line(line, newest) for line in node.caused],
     }
 
 
-def _hang(tree: Tree, line: Line, sagas: Sagas, above: str | None) -> None:
-    """Hang a line on its cause: one of another saga under that saga's name."""
-    first, *rest = line
-    saga_id = first.event.saga_id
-    if saga_id != above:
-        name = str(sagas[saga_id] or saga_id)
-        branch = tree.add(_title(name, first.event.causation_id if above is None else None))
-        rest = list(line)
-    elif rest:
-        # Several lines may hang on one event, so each is held together by its first one.
-        branch = tree.add(_told(first))
-        _hang_all(branch, first, sagas)
-    else:
-        _hang_all(tree.add(_told(first)), first, sagas)
-        return
-    for node in rest:
-        _hang_all(branch.add(_told(node)), node, sagas)
+class _Printed:
+    """A tree as rich prints it."""
 
+    def __init__(self, sagas: Sagas, newest: Set[str]) -> None:
+        self._sagas = sagas
+        self._newest = newest
 
-def _hang_all(tree: Tree, node: Node, sagas: Sagas) -> None:
-    for line in node.caused:
-        _hang(tree, line, sagas, node.event.saga_id)
+    def hang(self, tree: Tree, line: Line, above: str | None) -> None:
+        """Hang a line on its cause: one of another saga than `above` under that saga's name."""
+        first, *rest = line
+        saga_id = first.event.saga_id
+        if saga_id != above:
+            cause = first.event.causation_id if above is None else None
+            branch, rest = tree.add(_title(str(self._sagas[saga_id] or saga_id), cause)), [*line]
+        else:
+            # Several lines may hang on one event, so each is held together by its first one.
+            branch = self._add(tree, first)
+        for node in rest:
+            self._add(branch, node)
+
+    def _add(self, tree: Tree, node: Node) -> Tree:
+        told = _told(node)
+        if node.event.event_id not in self._newest:
+            told.append("  abandoned")
+            told.stylize("dim")
+        branch = tree.add(told)
+        for line in node.caused:
+            self.hang(branch, line, node.event.saga_id)
+        return branch
 
 
 def _title(name: str, cause: str | None) -> Text:

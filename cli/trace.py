@@ -13,9 +13,8 @@ from read_model.event_store import EventStore
 from read_model.queries import ReadModel
 from runtime.errors import ServerUnreachable
 from runtime.settings import Settings
+from saga import Event, JsonObject, SagaHistory, read_saga
 from saga.causation import lines_of
-from saga.envelope import Event, JsonObject
-from saga.history import SagaHistory, read_saga
 
 MOST_SAGAS = 1000
 """How many sagas of one correlation id are read, the newest ones."""

@@ -76,15 +76,17 @@ async def test_two_orders_of_one_request_are_one_tree(shop: Shop, here: Here) ->
     request = f"request-{uuid4()}"
     first = await placed(shop, here, "--correlation-id", request)
     [line] = (await traced(shop, here, request))["trees"]
-    assert [(it["kind"], it["type"]) for it in line[:3]] == [
+    assert [(it["kind"], it["event_type"]) for it in line[:3]] == [
         ("event", "SagaStarted"),
-        ("command", "CreateOrder"),
+        ("command", "StepStarted"),
         ("event", "OrderCreated"),
     ]
-    assert line[-1]["type"] == "SagaCompleted"
+    assert line[1]["data"]["command_type"] == "CreateOrder"
+    assert not any(it["abandoned"] for it in line)
+    assert line[-1]["event_type"] == "SagaCompleted"
     assert [it["causation_id"] for it in line] == [None, *(it["event_id"] for it in line[:-1])]
 
-    cause = next(it for it in line if it["type"] == "ShipmentCreated")["event_id"]
+    cause = next(it for it in line if it["event_type"] == "ShipmentCreated")["event_id"]
     second = await placed(shop, here, "--correlation-id", request, "--causation-id", cause)
     document = await traced(shop, here, request)
     assert [saga["order_id"] for saga in document["sagas"]] == [first, second]
@@ -126,8 +128,9 @@ async def test_what_is_undone_and_by_whom(own_shop: Shop, here: Here) -> None:
     for told in ("CancelRequested  by ada: sold out", "↶ refund-payment", "✗ reserve-stock"):
         assert told in shown.out
     document = await traced(own_shop, here, f"order-{order_id}")
-    undo = next(it for it in every(document["trees"]) if it["type"] == "RefundPayment")
-    assert (undo["kind"], undo["step"], undo["direction"]) == ("command", "charge-payment", "undo")
+    sent = [it for it in every(document["trees"]) if it["kind"] == "command"]
+    undo = next(it for it in sent if it["data"]["command_type"] == "RefundPayment")
+    assert (undo["step"], undo["direction"]) == ("charge-payment", "undo")
 
 
 async def test_a_history_that_is_gone_is_told_by_the_read_database(

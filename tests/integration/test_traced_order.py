@@ -49,8 +49,8 @@ async def test_everything_carries_the_id_of_the_command_line(house: House) -> No
 
     assert (traced.code, traced.err) == (0, "")
     [line] = json.loads(traced.out)["trees"]
-    events = {it["type"]: it for it in line}
-    assert events["SagaStarted"]["causation_id"] == "page-9"
+    events = {it["data"].get("command_type", it["event_type"]): it for it in line}
+    assert events["PlaceOrder"]["causation_id"] == "page-9"
     charge = events["ChargePayment"]
 
     belongs = {"correlation_id": REQUEST, "saga_id": f"order-{order.order_id}"}
