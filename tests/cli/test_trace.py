@@ -14,10 +14,10 @@ from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from saga import Direction, Event, fold
 from saga.causation import DEEPEST, lines_of
-from saga.events import SagaCompleted
+from saga.events import RunReset, SagaCompleted
 from tests.cli.here import Here
 from tests.cli.shop import ORDER, Ran, Shop
-from tests.read_model.states import Answer, begun, log_of, of_saga, sent
+from tests.read_model.states import EPOCH, Answer, begun, log_of, of_saga, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -184,3 +184,17 @@ async def test_the_deepest_tree_is_a_document() -> None:
         events += [log[0].model_copy(update=cause), *log[1:]]
     document = document_of("request-7", events, lines_of(events))
     assert json.dumps(document, indent=2).count('"event_id"') == len(events)
+
+
+async def test_what_a_reset_has_abandoned_is_marked(closed_shop: Shop, here: Here) -> None:
+    events = remembered("order-o-1", "o-1")
+    reset = RunReset(saga_id="order-o-1", from_position=2, epochs=(EPOCH,))
+    [again, *_] = log_of("order-o-1", [of_saga(reset)], epoch=EPOCH + 1)
+    place = {"position": 2, "causation_id": events[1].event_id}
+    await store(closed_shop, [*events[:3], again.model_copy(update=place)])
+    ran = await here.run(closed_shop.settings, "trace", "request-7", "--json")
+    told = {it["event_type"]: it["abandoned"] for it in every(json.loads(ran.out)["trees"])}
+    assert told == {"SagaStarted": False, "StepStarted": False, "Answer": True, "RunReset": False}
+    shown = await here.run(closed_shop.settings, "trace", "request-7")
+    [row] = [row for row in shown.out.splitlines() if "  Answer  " in row]
+    assert row.rstrip().endswith(f"{events[2].event_id}  abandoned")
