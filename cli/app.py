@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import events, orders, reconcile, sagas, status, stuck, trace
+from cli.looking import events, orders, reconcile, sagas, status, stuck, totals, trace
 from cli.options import CausationId, CorrelationId, Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -90,8 +90,19 @@ def start(
     raise typer.Exit(asyncio.run(starting.run(wait=wait)))
 
 
-LOOKING = (status, events, orders, sagas, stuck, trace, reconcile)
-STEERING = (cancel, pause, resume, repair, recover)
-
-for command in (*LOOKING, *STEERING):
+for command in (
+    status,
+    events,
+    orders,
+    sagas,
+    totals,
+    stuck,
+    trace,
+    cancel,
+    pause,
+    resume,
+    repair,
+    recover,
+    reconcile,
+):
     app.command()(command)
