@@ -29,7 +29,6 @@ def event(
         aggregate_type="Thing",
         version=1,
         occurred_at=BEGAN + timedelta(seconds=later),
-        schema_version=1,
         data={},
     )
 
