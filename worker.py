@@ -32,6 +32,7 @@ from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from runtime.connection import connect
+from runtime.correlation import send_along
 from runtime.embedded import Embedded, needed_processes
 from runtime.errors import RuntimeProblem, ServerUnreachable
 from runtime.search_attributes import register_search_attributes
@@ -161,7 +162,12 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         await register_search_attributes(client)
         clients = {
             name: await stack.enter_async_context(
-                httpx.AsyncClient(base_url=url, timeout=HTTP_TIMEOUT, trust_env=False)
+                httpx.AsyncClient(
+                    base_url=url,
+                    timeout=HTTP_TIMEOUT,
+                    trust_env=False,
+                    event_hooks={"request": [send_along]},
+                )
             )
             for name, url in embedded.service_urls.items()
         }
