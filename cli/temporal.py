@@ -143,6 +143,11 @@ class TemporalSagas:
         async for run in self._runs(ended, saga_type):
             yield run
 
+    async def every(self, saga_type: str) -> AsyncIterator[SagaRun]:
+        """All runs of a type that the server still has, the newest first."""
+        async for run in self._runs("WorkflowId IS NOT NULL", saga_type):
+            yield run
+
     async def _runs(self, condition: str, saga_type: str | None) -> AsyncIterator[SagaRun]:
         typed = "IS NOT NULL" if saga_type is None else f"= '{saga_type}'"
         with self.answering():
