@@ -38,7 +38,8 @@ _POSTGRES_AWAY = ("08", "53", "57")
 def open_database(url: str) -> AsyncEngine:
     """The engine of `sqlite:///path` or `postgresql://...`; nothing is connected yet.
 
-    Each statement is a transaction of its own, which saves PostgreSQL two round trips.
+    Each statement is a transaction of its own, which saves PostgreSQL two round trips; see
+    `transaction`.
 
     Raises:
         SettingsError: the URL is of another kind, or SQLite's folder cannot be made.
@@ -79,6 +80,22 @@ async def connection(
         if problem is None:
             raise
         raise problem from error
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection whose statements are kept together or, after an error, not at all.
+
+    Raises as `connection` does.
+    """
+    async with connection(engine) as connected:
+        if connected.dialect.name == "sqlite":
+            # At once the one that writes, or it could not become it while another one does.
+            await connected.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            _ = await connected.execution_options(isolation_level="READ COMMITTED")
+        yield connected
+        await connected.commit()
 
 
 def _sqlite(url: URL) -> AsyncEngine:

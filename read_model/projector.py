@@ -1,16 +1,19 @@
-"""Writes a saga's newest state to its row: a pure function, then one statement."""
+"""Writes a saga's newest state to its row, and its events to theirs, in one transaction."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Insert, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from read_model.database import connection
+from read_model import statements
+from read_model.database import connection, transaction
+from read_model.event_store import event_row
 from read_model.tables import TABLE, SagaRow
 from saga.events import Status
 from saga.identity import epoch_at
-from saga.state import SagaState
+from saga.state import AnyEvent, SagaState
 
 
 def row_of(state: SagaState) -> SagaRow:
@@ -45,21 +48,40 @@ def row_of(state: SagaState) -> SagaRow:
     )
 
 
+class Told(NamedTuple):
+    """What there is to write of one saga."""
+
+    state: SagaState
+    events: Sequence[AnyEvent] = ()
+
+
 class SagaProjector:
-    """Projects states so that an older or a repeated one changes nothing."""
+    """Projects states and events so that what is older or repeated changes nothing."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._upsert = _upsert(engine.dialect.name)
 
-    async def project(self, state: SagaState) -> None:
-        """Write the state of one saga unless its row is as new; raises within 7 s.
+    async def project(self, state: SagaState, events: Sequence[AnyEvent] = ()) -> None:
+        """Append what is new of one saga's events, and write its state unless its row is as new.
+
+        Both or neither; raises within 7 s.
 
         Raises:
             ServerUnreachable: the read database does not answer in time.
         """
-        async with connection(self._engine) as connected:
-            await connected.execute(self._upsert, row_of(state).model_dump())
+        if self._engine.dialect.name == "postgresql":
+            async with connection(self._engine) as connected:
+                await _write_postgres(connected, [Told(state, events)])
+        else:
+            await self.project_all([Told(state, events)])
+
+    async def project_all(self, sagas: Iterable[Told]) -> None:
+        """Write several sagas in one transaction; raises as `project` does."""
+        # In one order, so that two who write the same rows never wait for each other.
+        told = sorted(sagas, key=lambda it: it.state.saga_id)
+        write = _write_postgres if self._engine.dialect.name == "postgresql" else _write_sqlite
+        async with transaction(self._engine) as connected:
+            await write(connected, told)
 
     async def close(self, saga_id: str, closed_at: datetime) -> bool:
         """Have a row say that its saga was ended from outside; whether that changed the row.
@@ -80,13 +102,26 @@ class SagaProjector:
             return (await connected.execute(ended)).rowcount == 1
 
 
-def _upsert(dialect: str) -> Insert:
-    # The two are alike, but of two classes.
-    insert = postgresql.insert(TABLE) if dialect == "postgresql" else sqlite.insert(TABLE)
-    new, old = insert.excluded, TABLE.c
-    return insert.on_conflict_do_update(
-        index_elements=[old.saga_id],
-        set_={column.name: new[column.name] for column in TABLE.columns if not column.primary_key},
-        where=tuple_(new.epoch, new.position, new.version)
-        > tuple_(old.epoch, old.position, old.version),
-    )
+async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> None:
+    rows = [
+        {
+            **row_of(it.state).model_dump(),
+            statements.GIVEN_EVENTS: [statements.as_json(event_row(event)) for event in it.events],
+        }
+        for it in told
+    ]
+    await connected.execute(statements.POSTGRES_WRITE, rows if len(rows) > 1 else rows[0])
+
+
+async def _write_sqlite(connected: AsyncConnection, told: Sequence[Told]) -> None:
+    # By their places, so that of two that tell one version the earlier has it.
+    ordered = (sorted(it.events, key=lambda event: (event.epoch, event.position)) for it in told)
+    events = [event_row(event).model_dump() for log in ordered for event in log]
+    if events:
+        added = await connected.execute(statements.SQLITE_APPEND, events)
+        if added.rowcount < len(events):
+            # Known already, or of a version that another event has told.
+            again = [{**event, "version": None} for event in events]
+            await connected.execute(statements.SQLITE_APPEND, again)
+    rows = [row_of(it.state).model_dump() for it in told]
+    await connected.execute(statements.SQLITE_UPSERT, rows)

@@ -1,105 +1,26 @@
-"""The table of the read model: one row per saga, as its newest projected state says."""
+"""The tables of the read model: one row per saga, one per event."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 
-from pydantic import TypeAdapter
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Enum, Index, MetaData, Text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy import BigInteger, Column, Index, MetaData, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from read_model.columns import (
+    Failures,
+    JsonData,
+    Name,
+    PlainText,
+    StepStatuses,
+    UtcDateTime,
+    word,
+)
+from saga.envelope import JsonObject
 from saga.events import Cause, Status
 from saga.state import Failure, StepStatus
 
 METADATA = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 """Apart from SQLModel's own, in which other tables of the process gather."""
-
-
-class PlainText(TypeDecorator[str]):
-    """Text of any length; NUL, which PostgreSQL cannot store, is shown as U+FFFD."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Replace what would be refused on every attempt, and keep its saga open for ever."""
-        return value and value.replace("\0", "\ufffd")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant, aware and in UTC also on SQLite, which keeps no time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The instant in UTC; raises ValueError for one without a time zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The stored instant with its time zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class StepStatuses(TypeDecorator[dict[str, StepStatus]]):
-    """How each step stands, stored as pairs: PostgreSQL's JSONB keeps no order of keys."""
-
-    impl = JSON
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[object]:
-        """JSONB on PostgreSQL."""
-        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
-
-    def process_bind_param(
-        self, value: dict[str, StepStatus] | None, dialect: Dialect
-    ) -> list[list[str]] | None:
-        """The pairs."""
-        return None if value is None else [[step, status.value] for step, status in value.items()]
-
-    def process_result_value(
-        self, value: list[list[str]] | None, dialect: Dialect
-    ) -> dict[str, StepStatus] | None:
-        """The steps, in the order in which they started."""
-        return None if value is None else {step: StepStatus(status) for step, status in value}
-
-
-_FAILURES = TypeAdapter(tuple[Failure, ...])
-
-
-class Failures(TypeDecorator[tuple[Failure, ...]]):
-    """What a saga is stuck on, as a list of objects; NULL is read as nothing."""
-
-    impl = JSON
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[object]:
-        """JSONB on PostgreSQL."""
-        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
-
-    def process_bind_param(
-        self, value: tuple[Failure, ...] | None, dialect: Dialect
-    ) -> list[dict[str, str]] | None:
-        """The objects; NUL is replaced as in `PlainText`."""
-        stored: list[dict[str, str]] = _FAILURES.dump_python(_FAILURES.validate_python(value or ()))
-        return [{name: it.replace("\0", "\ufffd") for name, it in one.items()} for one in stored]
-
-    def process_result_value(
-        self, value: list[dict[str, str]] | None, dialect: Dialect
-    ) -> tuple[Failure, ...]:
-        """The failures, in the order in which the saga became stuck on them."""
-        return _FAILURES.validate_python(value or ())
-
-
-def _word(kind: type[Status] | type[Cause]) -> Enum:
-    return Enum(kind, native_enum=False, length=32, values_callable=lambda it: [*it])
 
 
 class ReadModelTable(SQLModel):
@@ -117,8 +38,8 @@ class SagaRow(ReadModelTable, table=True):
     saga_type: str = Field(sa_type=PlainText)
     business_id: str = Field(sa_type=PlainText)
     customer_id: str | None = Field(default=None, sa_type=PlainText)
-    status: Status = Field(sa_column=Column(_word(Status), nullable=False))
-    cause: Cause | None = Field(default=None, sa_column=Column(_word(Cause)))
+    status: Status = Field(sa_column=Column(word(Status), nullable=False))
+    cause: Cause | None = Field(default=None, sa_column=Column(word(Cause)))
     current_step: str | None = Field(default=None, sa_type=PlainText)
     failure_step: str | None = Field(default=None, sa_type=PlainText)
     """What caused the compensation, or else what a person has to repair."""
@@ -152,3 +73,40 @@ Index("ix_sagas_customer", TABLE.c.customer_id, TABLE.c.started_at.desc(), TABLE
 Index("ix_sagas_type", TABLE.c.saga_type, TABLE.c.started_at.desc(), TABLE.c.saga_id)
 Index("ix_sagas_status", TABLE.c.status, TABLE.c.updated_at)
 Index("ix_sagas_correlation", TABLE.c.correlation_id)
+
+
+class EventRow(ReadModelTable, table=True):
+    """One event of a saga's log; rows are added, and only a repair changes one."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("aggregate_id", "version", name="uq_events_version"),
+        UniqueConstraint("saga_id", "epoch", "position", name="uq_events_place"),
+    )
+
+    event_id: str = Field(primary_key=True, sa_type=PlainText)
+    aggregate_id: str = Field(sa_type=PlainText)
+    aggregate_type: str = Field(sa_type=Name)
+    event_type: str = Field(sa_type=Name)
+    event_data: JsonObject = Field(sa_type=JsonData)
+    version: int | None = Field(default=None, sa_type=BigInteger)
+    """`told_version`, or NULL where another row of the aggregate has that: see decision 0011."""
+    told_version: int = Field(sa_type=BigInteger)
+    """The aggregate's own, as the event tells it."""
+    occurred_at: datetime = Field(sa_type=UtcDateTime)
+    saga_id: str = Field(sa_type=PlainText)
+    epoch: int = Field(sa_type=BigInteger)
+    position: int
+    correlation_id: str = Field(sa_type=PlainText)
+    causation_id: str | None = Field(default=None, sa_type=PlainText)
+    schema_version: int
+    step: str | None = Field(default=None, sa_type=PlainText)
+    direction: str | None = Field(default=None, sa_type=PlainText)
+
+
+EVENTS = METADATA.tables["events"]
+
+Index("idx_events_aggregate", EVENTS.c.aggregate_id, EVENTS.c.version)
+Index("idx_events_type", EVENTS.c.event_type)
+Index("idx_events_occurred", EVENTS.c.occurred_at)
+Index("idx_events_correlation", EVENTS.c.correlation_id)
