@@ -1,10 +1,12 @@
 """The participants' tables: how their rows are read, and which order each is about."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
+
+from sqlalchemy import RowMapping
 
 from audit.entries import (
     Entry,
@@ -17,10 +19,19 @@ from audit.entries import (
 from contracts import ids
 
 EntryT = TypeVar("EntryT", bound=Entry)
-Cells = Mapping[str, Any]
-"""A row; what its cells hold depends on the table."""
-
 _COMMON = "id, order_id, status, version, made_by, created_at, updated_at"
+
+
+class _Common(TypedDict):
+    """What the rows of all tables have, by the members of an entry."""
+
+    id: str
+    order_id: str
+    status: str
+    version: int
+    made_by: str
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Table(Generic[EntryT]):
     columns: str
     id_of: Callable[[str], str]
     """The id that an order saga gives; a row that was void from the start has no other link."""
-    read: Callable[[Cells, dict[str, Any]], EntryT]
+    read: Callable[[RowMapping, _Common], EntryT]
 
     @property
     def order_id(self) -> str:
@@ -51,9 +62,9 @@ class Table(Generic[EntryT]):
             f" ORDER BY {self.order_id}{collation}, id{collation}"
         )
 
-    def entry(self, row: Cells) -> EntryT:
+    def entry(self, row: RowMapping) -> EntryT:
         """The entry that a row is."""
-        common = {
+        common: _Common = {
             "id": str(row["id"]),
             "order_id": str(row["order_id"]),
             "status": str(row["status"]),
@@ -65,7 +76,7 @@ class Table(Generic[EntryT]):
         return self.read(row, common)
 
 
-def _order(row: Cells, common: dict[str, Any]) -> OrderEntry:
+def _order(row: RowMapping, common: _Common) -> OrderEntry:
     return OrderEntry(
         **common,
         currency=row["currency"] or "",
@@ -74,7 +85,7 @@ def _order(row: Cells, common: dict[str, Any]) -> OrderEntry:
     )
 
 
-def _payment(row: Cells, common: dict[str, Any]) -> PaymentEntry:
+def _payment(row: RowMapping, common: _Common) -> PaymentEntry:
     return PaymentEntry(
         **common,
         currency=row["currency"] or "",
@@ -83,7 +94,7 @@ def _payment(row: Cells, common: dict[str, Any]) -> PaymentEntry:
     )
 
 
-def _reservation(row: Cells, common: dict[str, Any]) -> ReservationEntry:
+def _reservation(row: RowMapping, common: _Common) -> ReservationEntry:
     pieces = row["pieces"]
     # The driver hands JSON over as text.
     return ReservationEntry(
@@ -91,7 +102,7 @@ def _reservation(row: Cells, common: dict[str, Any]) -> ReservationEntry:
     )
 
 
-def _shipment(_: Cells, common: dict[str, Any]) -> ShipmentEntry:
+def _shipment(_: RowMapping, common: _Common) -> ShipmentEntry:
     return ShipmentEntry(**common)
 
 

@@ -1,0 +1,117 @@
+"""The audit as a person reads it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from rich.text import Text
+
+from audit.findings import Audit, Case, Finding, Sums
+from audit.looking import Seen
+from audit.saga_log import ByHand, Source
+from cli.audit_documents import by_age
+from cli.tables import new_console, new_table
+from cli.terminal import note, one_line, say
+from contracts.money import decimal_amount
+from saga.events import SagaEvent
+from saga.state import AnyEvent
+
+_AT_RISK_SHOWN = 5
+"""Orders of one age; `--json` has all."""
+_SOURCES = {
+    Source.HISTORY: "from histories",
+    Source.EVENTS: "from the table of events, as the history is gone",
+}
+
+
+def print_audit(found: Audit) -> None:
+    """Print the sums, what is at risk, what was done by hand, and the findings."""
+    standings = ", ".join(f"{count} {name}" for name, count in sorted(found.standings.items()))
+    count = found.standings.total()
+    say(f"{count} {'order' if count == 1 else 'orders'}{standings and f': {standings}'}")
+    logs = (f"{count} {_SOURCES[name]}" for name, count in sorted(found.sources.items()))
+    say(f"logs: {'; '.join(logs) or 'none'}")
+    _print_sums(found.sums)
+    _print_risks(found)
+    _print_by_hand(found.by_hand)
+    if found.moving:
+        note(f"{found.moving} kept moving while they were looked at, and were not judged")
+    _print_findings(found.findings)
+    if found.clean:
+        say(f"clean: logs and books agree, and the stock of {found.skus} SKUs adds up")
+
+
+def print_story(seen: Seen, case: Case) -> None:
+    """Print what happened to one order, what each participant keeps, and the verdict."""
+    log = seen.log
+    told = "no log anywhere" if log is None else f"its log is {_SOURCES[log.source]}"
+    say(f"order {seen.order_id}: {case.standing}; {told}")
+    if log is not None and (log.events or log.abandoned):
+        events = new_table("at", "place", "event", "what")
+        for event in (*log.abandoned, *log.events):
+            place = f"{event.epoch}/{event.position}"
+            kind = event.event_type + ("" if event in log.events else " (abandoned by a reset)")
+            events.add_row(_time(event.occurred_at), place, Text(kind), Text(_what(event)))
+        new_console().print(events)
+    entries = new_table("kept by", "what", "version", "since", "changed", "made by")
+    for entry in seen.kept:
+        since, changed = _time(entry.created_at), _time(entry.updated_at)
+        kept = Text(entry.told), str(entry.version), since, changed, Text(entry.made_by)
+        entries.add_row(entry.participant, *kept)
+    if entries.row_count:
+        new_console().print(entries)
+    else:
+        say("no participant keeps anything for it")
+    _print_sums(case.sums)
+    _print_by_hand(case.by_hand)
+    _print_findings(case.findings)
+    if seen.moving:
+        say("it kept moving while it was looked at, and was not judged: ask again")
+    elif not case.findings:
+        say("clean: its log and the books agree")
+
+
+def _print_sums(sums: Sums) -> None:
+    if not sums.currencies:
+        return
+    names = tuple(vars(sums))
+    shown = new_table("", *(name.replace("_", " ") for name in names))
+    for currency in sums.currencies:
+        cells = (decimal_amount(getattr(sums, name)[currency], currency) for name in names)
+        shown.add_row(currency, *(str(cell) for cell in cells))
+    new_console().print(shown)
+
+
+def _print_risks(found: Audit) -> None:
+    for name, risks in by_age(found.risks, found.at):
+        if risks:
+            listed = ", ".join(f"{it.order_id} ({it.amount})" for it in risks[:_AT_RISK_SHOWN])
+            more = len(risks) - _AT_RISK_SHOWN
+            say(f"at risk, {name}: {listed}{f' and {more} more' if more > 0 else ''}")
+
+
+def _print_by_hand(by_hand: Iterable[ByHand]) -> None:
+    for done in by_hand:
+        say(
+            f"by hand: {done.name} of order {done.order_id}, by {done.by}"
+            f" at {_time(done.at)}: {done.reason}"
+        )
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        order = f"order {finding.order_id}: " if finding.order_id else ""
+        say(f"{finding.kind}: {order}{finding.message}")
+        say(f"  next: {finding.next}")
+
+
+def _what(event: AnyEvent) -> str:
+    """What an event says beside its type; who and why are told first."""
+    data = event.data.model_dump(mode="json") if isinstance(event.data, SagaEvent) else event.data
+    hidden = {"saga_id", "headline", "command_type", "order_id"}
+    members = (f"{name}={value}" for name, value in data.items() if name not in hidden and value)
+    step = f"{event.step}: " if event.step else ""
+    return one_line(step + ", ".join(members))
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
