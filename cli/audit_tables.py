@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from pydantic import JsonValue
 from rich.text import Text
 
+from audit.entries import Amount
 from audit.findings import Audit, Case, Finding, Sums
 from audit.looking import Seen
 from audit.saga_log import ByHand, Source
@@ -12,11 +14,13 @@ from cli.audit_documents import by_age
 from cli.tables import new_console, new_table
 from cli.terminal import note, one_line, say
 from contracts.money import decimal_amount
-from saga.events import SagaEvent
-from saga.state import AnyEvent
+from saga.events import SagaStarted, StepStarted
+from saga.state import AnyEvent, data_of
 
 _AT_RISK_SHOWN = 5
 """Orders of one age; `--json` has all."""
+_HIDDEN = {"saga_id", "order_id", "headline", "command_type"}
+"""Members of events that the order itself says already."""
 _SOURCES = {
     Source.HISTORY: "from histories",
     Source.EVENTS: "from the table of events, as the history is gone",
@@ -105,13 +109,25 @@ def _print_findings(findings: Iterable[Finding]) -> None:
 
 
 def _what(event: AnyEvent) -> str:
-    """What an event says beside its type; who and why are told first."""
-    data = event.data.model_dump(mode="json") if isinstance(event.data, SagaEvent) else event.data
-    hidden = {"saga_id", "headline", "command_type", "order_id"}
-    members = (f"{name}={value}" for name, value in data.items() if name not in hidden and value)
-    step = f"{event.step}: " if event.step else ""
-    return one_line(step + ", ".join(members))
+    """What an event says beside its type."""
+    if event.event_type == StepStarted.__name__:
+        started = data_of(event, StepStarted)
+        return one_line(f"{started.command_type} of {event.step}")
+    if event.event_type == SagaStarted.__name__:
+        begun = data_of(event, SagaStarted)
+        return one_line(f"{begun.command_type} of {begun.headline.customer_id}")
+    members = event.model_dump(mode="json", include={"data"})["data"]
+    told = (f"{name}: {_value(it)}" for name, it in members.items() if name not in _HIDDEN and it)
+    return one_line(", ".join(told))
+
+
+def _value(value: JsonValue) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    if value.keys() == {"minor", "currency"}:
+        return str(Amount(int(str(value["minor"])), str(value["currency"])))
+    return ", ".join(str(it) for name, it in value.items() if name not in _HIDDEN and it)
 
 
 def _time(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3]

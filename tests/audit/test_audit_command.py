@@ -9,12 +9,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_orders_of_all_fates_are_clean(audited: Audited, fates: Fates, here: Here) -> None:
-    ran = await audited.audit(here, "--json")
-    print(ran.out, ran.err)
-    ran2 = await audited.audit(here)
-    print(ran2.out, ran2.err)
-    ran2 = await audited.audit(here, fates.undeliverable.order_id)
-    print(ran2.out, ran2.err)
-    ran2 = await audited.audit(here, fates.undeliverable.order_id, "--json")
-    print(ran2.out, ran2.err)
+    outs = []
+    for a in (["--json"], [], [fates.undeliverable.order_id], ["nope"]):
+        ran = await audited.audit(here, *a)
+        outs += [ran.code, ran.out, ran.err]
+    print(*outs, sep="\n")
     assert 0
