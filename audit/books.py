@@ -55,7 +55,8 @@ class Books:
                 name: await stack.enter_async_context(database.snapshot())
                 for name, database in self._databases.items()
             }
-            stock = await _stock(connections[Participant.INVENTORY])
+            with self._databases[Participant.INVENTORY].answering():
+                stock = await _stock(connections[Participant.INVENTORY])
             reserved: Counter[str] = Counter()
             yield Snapshot(_merged(self._databases, connections, reserved), stock, reserved)
 
@@ -85,7 +86,9 @@ class Books:
         )
         found: dict[str, list[EntryT]] = {}
         async with database.snapshot() as connection:
-            for row in (await connection.execute(query)).mappings():
+            with database.answering():
+                rows = await connection.execute(query)
+            for row in rows.mappings():
                 entry = table.entry(row)
                 found.setdefault(entry.order_id, []).append(entry)
         return found
@@ -111,10 +114,11 @@ async def _stream(
     database: BookDatabase, connection: AsyncConnection, table: Table[EntryT]
 ) -> AsyncIterator[EntryT]:
     query = text(table.query(database.backend))
-    rows = await connection.stream(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-    async for some in rows.mappings().partitions():
-        for row in some:
-            yield table.entry(row)
+    with database.answering():
+        rows = await connection.stream(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+        async for some in rows.mappings().partitions():
+            for row in some:
+                yield table.entry(row)
 
 
 class _Stack(Generic[EntryT]):

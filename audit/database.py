@@ -1,8 +1,8 @@
 """A participant's own database, opened for reading only: every connection is one snapshot."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -42,15 +42,22 @@ class BookDatabase:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that reads one state of the database, and can't write.
+        """A transaction that reads one state of the database, and can't write."""
+        async with AsyncExitStack() as stack:
+            with self.answering():
+                connection = await stack.enter_async_context(self._engine.connect())
+            yield connection
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Tell in one line what this database does not do.
 
         Raises:
-            ServerUnreachable: the database does not answer.
+            ServerUnreachable: it does not answer.
             SettingsError: what the URL names can't be read, or is no such service's.
         """
         try:
-            async with self._engine.connect() as connection:
-                yield connection
+            yield
         except OSError as error:
             raise ServerUnreachable(f"{self._shown} does not answer: {error}") from error
         except asyncpg.PostgresError as error:

@@ -58,8 +58,14 @@ def _shipped(order: Order) -> Iterator[Finding]:
         return
     payments = [it for it in order.mine if isinstance(it, PaymentEntry)]
     if not payments:
-        message = f"{shipments[0].told}, and nothing was charged for it"
-        yield _finding(order, shipments[0], Kind.SHIPPED_WITHOUT_CHARGE, message)
+        yield Finding(
+            kind=Kind.SHIPPED_WITHOUT_CHARGE,
+            order_id=order.id,
+            participant=Participant.PAYMENT,
+            message=f"{shipments[0].told}, and nothing was charged for it",
+            next=_next(Kind.SHIPPED_WITHOUT_CHARGE, order.id),
+            amount=order.total,
+        )
     elif order.standing is not Standing.COMPENSATED:
         for payment in payments:
             if payment.refunded_minor:

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
+from read_model.migration import migrate
 from runtime.search_attributes import register_search_attributes
 from saga import SagaPlugin
 from tests.audit.audited import Audited, Fates
@@ -65,3 +66,22 @@ def copies(tmp_path: Path) -> Path:
     folder = tmp_path / "copies"
     folder.mkdir()
     return folder
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_server() -> AsyncIterator[str]:
+    """The address of a Temporal server that knows no saga, or none any more."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=DEV_SERVER, plugins=[SagaPlugin()]
+    ) as env:
+        await register_search_attributes(env.client)
+        yield env.client.service_client.config.target_host
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty_database(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a read database without rows."""
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    async with reading(url) as engine:
+        await migrate(engine)
+        yield url
