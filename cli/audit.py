@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from audit.books import Books
+from audit.findings import Audit
+from audit.judgement import RISK_AGE
 from audit.logs import Logs
 from audit.looking import audit, look
 from cli.audit_documents import audit_document, story_document
@@ -24,9 +26,7 @@ async def audit_all(risk_age: timedelta, *, as_json: bool) -> int:
     Raises SettingsError, ServerUnreachable or NoAnswer: without all logs and all books there is no
     audit, rather than one that a script would take for the whole.
     """
-    async with _sources() as (sagas, books, logs):
-        with sagas.answering():
-            found = await audit(books, logs, risk_age)
+    found = await audit_with(Settings.from_environment(), risk_age)
     if as_json:
         say_json(audit_document(found))
     else:
@@ -38,7 +38,7 @@ async def audit_all(risk_age: timedelta, *, as_json: bool) -> int:
 
 async def audit_order(saga: SagaId, risk_age: timedelta, *, as_json: bool) -> int:
     """Tell the whole story of one order and judge it; returns and raises like `audit_all`."""
-    async with _sources(saga) as (sagas, books, logs):
+    async with _sources(Settings.from_environment(), saga) as (sagas, books, logs):
         with sagas.answering():
             [seen] = await look(books, logs, [saga.business_id])
     if not (seen.exists or [*seen.kept]):
@@ -53,12 +53,18 @@ async def audit_order(saga: SagaId, risk_age: timedelta, *, as_json: bool) -> in
     return 1 if case.findings else 0
 
 
+async def audit_with(settings: Settings, risk_age: timedelta = RISK_AGE) -> Audit:
+    """The audit of every order, where the settings lead; raises like `audit_all`."""
+    async with _sources(settings) as (sagas, books, logs):
+        with sagas.answering():
+            return await audit(books, logs, risk_age)
+
+
 @asynccontextmanager
 async def _sources(
-    saga: SagaId | None = None,
+    settings: Settings, saga: SagaId | None = None
 ) -> AsyncIterator[tuple[TemporalSagas, Books, Logs]]:
     """Where everything is read: Temporal, the books, and the logs of all orders or of one."""
-    settings = Settings.from_environment()
     async with Books.open(settings) as books, read_database(settings) as engine:
         sagas = await TemporalSagas.connect(settings)
         listed: dict[str, list[str]] = {}

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     shipping_service_url: HttpUrl | None = None
 
     order_database_url: Url | None = None
-    """The services' own databases, which the audit reads; None: the embedded service's, if it is."""
+    """What the audit reads, as for the three others; None: the embedded service's own."""
     payment_database_url: Url | None = None
     inventory_database_url: Url | None = None
     shipping_database_url: Url | None = None

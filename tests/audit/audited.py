@@ -84,7 +84,7 @@ class Fates:
 
 def document(ran: Ran) -> dict[str, Any]:
     """What a command has written as JSON."""
-    assert ran.err == ""
+    assert not ran.err, ran.err
     loaded: dict[str, Any] = json.loads(ran.out)
     return loaded
 
