@@ -1,5 +1,6 @@
 """`audit`: whether the participants' databases say what the sagas' logs say."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,7 @@ async def audit_order(saga: SagaId, risk_age: timedelta, *, as_json: bool) -> in
 
 async def audit_with(settings: Settings, risk_age: timedelta = RISK_AGE) -> Audit:
     """The audit of every order, where the settings lead; raises like `audit_all`."""
+    gc.enable()  # See `cli.process`; there may be hundreds of thousands of orders.
     async with _sources(settings) as (sagas, books, logs):
         with sagas.answering():
             return await audit(books, logs, risk_age)

@@ -18,7 +18,7 @@ from tests.integration.shops import open_shops
 from tests.integration.stage import Stage, new_database, reading
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server that has no other sagas."""
     options = [part for it in DYNAMIC_CONFIG for part in ("--dynamic-config-value", it)]

@@ -1,5 +1,6 @@
 """`audit` over real services, sagas and databases, sound and tampered with."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from audit.entries import Participant
 from audit.findings import Kind
 from contracts import ids
-from saga import Request
+from saga import Repair, Request, Status
+from saga.events import RepairAction
 from tests.audit.audited import Audited, Fates, document, kinds
 from tests.cli.here import Here
 from tests.integration.processes import eventually
-from tests.integration.stage import an_order
+from tests.integration.stage import NOWHERE, an_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -241,6 +243,54 @@ async def test_a_saga_under_way_is_no_breach(audited: Audited, here: Here) -> No
     await stage.closed(stage.client.get_workflow_handle(handle.id, result_type=None))
     ran = await audited.audit(here, "--json")
     assert (ran.code, kinds(ran)) == (0, set())
+
+
+async def test_orders_that_run_meanwhile_are_no_breach(audited: Audited, here: Here) -> None:
+    stage = audited.stage
+    await stage.end(an_order())
+
+    async def crowd() -> None:
+        for _ in range(3):
+            good, bad = [an_order() for _ in range(3)], [an_order(ship_to=NOWHERE)]
+            await asyncio.gather(*(stage.end(order) for order in (*good, *bad)))
+
+    orders = asyncio.create_task(crowd())
+    looked_again = 0
+    while not orders.done():
+        ran = await audited.audit(here, "--json")
+        found = document(ran)
+        assert (ran.code, found["findings"]) == (0, [])
+        looked_again += found["looked_again"]
+    await orders
+    assert looked_again > 0
+
+
+async def test_what_a_person_did_by_hand_is_told(audited: Audited, here: Here) -> None:
+    stage = audited.stage
+    await stage.shops.fault("refund-payment", outage_seconds=60, status=404)
+    handle = await stage.place(an_order(ship_to=NOWHERE))
+    order_id = handle.id.removeprefix("order-")
+
+    async def stuck() -> bool:
+        return (await stage.state(handle)).status is Status.STUCK
+
+    await eventually(stuck)
+    ran = await audited.audit(here, "--json")
+    assert (ran.code, kinds(ran)) == (1, {(Kind.STUCK, None)})
+    [finding] = document(ran)["findings"]
+    assert finding["amount"] == {"amount": "25.00", "currency": "USD"}
+    assert f"repair {order_id} --step refund-payment" in finding["next"]
+
+    repair = Repair(by="ann", reason="in cash", step="refund-payment", action=RepairAction.SKIP)
+    await stage.sagas.repair(handle.id, repair)
+    await stage.closed(handle)
+    await stage.shops.heal()
+    ran = await audited.audit(here, order_id)
+    assert ran.code == 0
+    assert f"by hand: refund-payment of order {order_id}, by ann" in ran.out
+    found = document(await audited.audit(here, "--json"))
+    assert (found["clean"], found["totals"][0]["by_hand"]) == (True, "25.00")
+    assert found["totals"][0]["at_risk"] == "0.00"
 
 
 async def test_logs_come_from_the_table_when_histories_are_gone(

@@ -1,4 +1,4 @@
-"""Audits while orders run, and of books on PostgreSQL."""
+"""An audit of books on PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,26 +18,6 @@ from tests.integration.shops import NAMES, open_shops
 from tests.integration.stage import NOWHERE, Stage, an_order, new_database, reading
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def test_orders_that_run_meanwhile_are_no_breach(audited: Audited, here: Here) -> None:
-    stage = audited.stage
-    await stage.end(an_order())
-
-    async def crowd() -> None:
-        for _ in range(4):
-            good, bad = [an_order() for _ in range(3)], [an_order(ship_to=NOWHERE)]
-            await asyncio.gather(*(stage.end(order) for order in (*good, *bad)))
-
-    orders = asyncio.create_task(crowd())
-    looked_again = 0
-    while not orders.done():
-        ran = await audited.audit(here, "--json")
-        found = document(ran)
-        assert (ran.code, found["findings"]) == (0, [])
-        looked_again += found["looked_again"]
-    await orders
-    assert looked_again > 0
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -60,18 +40,14 @@ async def postgres(
             yield Audited(stage, tmp_path), urls
 
 
-async def test_books_on_postgresql(
-    postgres: tuple[Audited, dict[str, str]], here: Here, own_server: str
-) -> None:
+async def test_books_on_postgresql(postgres: tuple[Audited, dict[str, str]], here: Here) -> None:
     audited, urls = postgres
     # In a database's own collation these have another order than in Python.
     names = ("a-1", "A2", "a:3", "B.4", "b_5", "Z6")
     orders = [an_order().model_copy(update={"order_id": name}) for name in names]
     undone = an_order(ship_to=NOWHERE).model_copy(update={"order_id": "undone"})
     await asyncio.gather(*(audited.stage.end(order) for order in (*orders, undone)))
-    # The orders of other tests are in the shared server's histories, and not in these books.
-    variables = urls | {"TEMPORAL_ADDRESS": own_server}
-    ran = await audited.audit(here, "--json", **variables)
+    ran = await audited.audit(here, "--json", **urls)
     found = document(ran)
     assert (ran.code, found["findings"], found["orders"]) == (0, [], 7)
 
@@ -81,7 +57,7 @@ async def test_books_on_postgresql(
         ids.payment_id("undone"),
     )
     await connection.close()
-    ran = await audited.audit(here, "--json", **variables)
+    ran = await audited.audit(here, "--json", **urls)
     assert (ran.code, kinds(ran)) == (1, {(Kind.EFFECT_LEFT, "payment")})
-    assert (await audited.audit(here, "A2", **variables)).code == 0
-    assert (await audited.audit(here, "undone", **variables)).code == 1
+    assert (await audited.audit(here, "A2", **urls)).code == 0
+    assert (await audited.audit(here, "undone", **urls)).code == 1
