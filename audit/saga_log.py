@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from contracts.commands import PlaceOrder
 from contracts.sagas import ORDER
+from saga.envelope import Event, JsonObject
 from saga.events import RepairAction, SagaStarted, Status, StepRepaired, StepStarted
 from saga.identity import Direction
-from saga.state import AnyEvent, SagaState, data_of, fold
+from saga.state import SagaState, data_of, fold
 
 
 class Source(StrEnum):
@@ -42,12 +43,17 @@ class SagaLog:
     order_id: str
     saga_id: str
     source: Source
-    events: tuple[AnyEvent, ...] = ()
+    events: tuple[Event[JsonObject], ...] = ()
     """Those that its newest run has; none before its first workflow task has ended."""
-    abandoned: tuple[AnyEvent, ...] = field(default=(), repr=False)
+    abandoned: tuple[Event[JsonObject], ...] = field(default=(), repr=False)
     """What older runs have told beside that, and a reset or a recovery has abandoned."""
     unreadable: str | None = None
     """Why it can't be understood."""
+
+    @property
+    def every(self) -> list[Event[JsonObject]]:
+        """Those of all runs, by their places."""
+        return sorted((*self.events, *self.abandoned), key=lambda it: (it.epoch, it.position))
 
     @cached_property
     def state(self) -> SagaState | None:
@@ -71,7 +77,7 @@ class SagaLog:
         """The calls that were ever made, by step instance."""
         return frozenset(
             (event.step, event.direction)
-            for event in (*self.events, *self.abandoned)
+            for event in self.every
             if event.event_type == StepStarted.__name__
             and event.step is not None
             and event.direction is not None
@@ -84,14 +90,14 @@ class SagaLog:
             (event.step, event.direction): ByHand(
                 self.order_id, repaired.name, repaired.by, repaired.reason, event.occurred_at
             )
-            for event in (*self.abandoned, *self.events)
+            for event in self.every
             if event.event_type == StepRepaired.__name__
             and event.step is not None
             and event.direction is not None
             and (repaired := data_of(event, StepRepaired)).action is RepairAction.SKIP
         }
 
-    def told(self) -> Iterator[AnyEvent]:
+    def told(self) -> Iterator[Event[JsonObject]]:
         """What participants have told it, in its order."""
         return (it for it in self.events if it.aggregate_type != SagaStarted.aggregate_type)
 

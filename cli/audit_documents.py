@@ -13,9 +13,9 @@ from audit.entries import (
 from audit.findings import AGES, Audit, Case, Finding, Risk, Sums, age_of
 from audit.looking import Seen
 from audit.saga_log import ByHand
+from cli.events import document_of
 from cli.saga_id import order_saga
 from contracts.money import decimal_amount
-from saga.state import AnyEvent
 
 Document = dict[str, object]
 
@@ -54,8 +54,9 @@ def story_document(seen: Seen, case: Case) -> Document:
         "command": None
         if log is None or log.unreadable is not None or log.command is None
         else log.command.model_dump(mode="json"),
-        "events": [event_document(it) for it in (log.events if log else ())],
-        "abandoned": [event_document(it) for it in (log.abandoned if log else ())],
+        "events": []
+        if log is None
+        else [{**document_of(it), "abandoned": it in log.abandoned} for it in log.every],
         "kept": {
             "order": [_entry(it) for it in kept.orders],
             "payment": [_entry(it) for it in kept.payments],
@@ -67,13 +68,6 @@ def story_document(seen: Seen, case: Case) -> Document:
         "by_hand": [_by_hand(it) for it in case.by_hand],
         "findings": [_finding(it) for it in case.findings],
     }
-
-
-def event_document(event: AnyEvent) -> Document:
-    """One event of a log."""
-    shown = event.model_dump(mode="json")
-    members = ("epoch", "position", "event_type", "occurred_at", "step", "direction")
-    return {**{name: shown[name] for name in members}, "data": shown["data"]}
 
 
 def by_age(risks: Iterable[Risk], now: datetime) -> list[tuple[str, list[Risk]]]:

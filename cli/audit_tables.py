@@ -3,24 +3,20 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pydantic import JsonValue
+from rich.table import Table
 from rich.text import Text
 
-from audit.entries import Amount
 from audit.findings import Audit, Case, Finding, Sums
 from audit.looking import Seen
 from audit.saga_log import ByHand, Source
 from cli.audit_documents import by_age
-from cli.tables import new_console, new_table
+from cli.event_table import print_events
+from cli.tables import console
 from cli.terminal import note, one_line, say
 from contracts.money import decimal_amount
-from saga.events import SagaStarted, StepStarted
-from saga.state import AnyEvent, data_of
 
 _AT_RISK_SHOWN = 5
 """Orders of one age; `--json` has all."""
-_HIDDEN = {"saga_id", "order_id", "headline", "command_type"}
-"""Members of events that the order itself says already."""
 _SOURCES = {
     Source.HISTORY: "from histories",
     Source.EVENTS: "from the table of events, as the history is gone",
@@ -49,20 +45,15 @@ def print_story(seen: Seen, case: Case) -> None:
     log = seen.log
     told = "no log anywhere" if log is None else f"its log is {_SOURCES[log.source]}"
     say(f"order {seen.order_id}: {case.standing}; {told}")
-    if log is not None and (log.events or log.abandoned):
-        events = new_table("at", "place", "event", "what")
-        for event in (*log.abandoned, *log.events):
-            place = f"{event.epoch}/{event.position}"
-            kind = event.event_type + ("" if event in log.events else " (abandoned by a reset)")
-            events.add_row(_time(event.occurred_at), place, Text(kind), Text(_what(event)))
-        new_console().print(events)
-    entries = new_table("kept by", "what", "version", "since", "changed", "made by")
-    for entry in seen.kept:
-        since, changed = _time(entry.created_at), _time(entry.updated_at)
-        kept = Text(entry.told), str(entry.version), since, changed, Text(entry.made_by)
-        entries.add_row(entry.participant, *kept)
-    if entries.row_count:
-        new_console().print(entries)
+    if log is not None and log.every:
+        print_events(log.every, abandoned={it.event_id for it in log.abandoned})
+    if [*seen.kept]:
+        entries = _table("kept by", "what", "version", "since", "changed", "made by")
+        for entry in seen.kept:
+            since, changed = _time(entry.created_at), _time(entry.updated_at)
+            what, key = Text(one_line(entry.told)), Text(one_line(entry.made_by))
+            entries.add_row(entry.participant, what, str(entry.version), since, changed, key)
+        console().print(entries)
     else:
         say("no participant keeps anything for it")
     _print_sums(case.sums)
@@ -78,11 +69,11 @@ def _print_sums(sums: Sums) -> None:
     if not sums.currencies:
         return
     names = tuple(vars(sums))
-    shown = new_table("", *(name.replace("_", " ") for name in names))
+    shown = _table("", *(name.replace("_", " ") for name in names))
     for currency in sums.currencies:
         cells = (decimal_amount(getattr(sums, name)[currency], currency) for name in names)
         shown.add_row(currency, *(str(cell) for cell in cells))
-    new_console().print(shown)
+    console().print(shown)
 
 
 def _print_risks(found: Audit) -> None:
@@ -108,25 +99,11 @@ def _print_findings(findings: Iterable[Finding]) -> None:
         say(f"  next: {finding.next}")
 
 
-def _what(event: AnyEvent) -> str:
-    """What an event says beside its type."""
-    if event.event_type == StepStarted.__name__:
-        started = data_of(event, StepStarted)
-        return one_line(f"{started.command_type} of {event.step}")
-    if event.event_type == SagaStarted.__name__:
-        begun = data_of(event, SagaStarted)
-        return one_line(f"{begun.command_type} of {begun.headline.customer_id}")
-    members = event.model_dump(mode="json", include={"data"})["data"]
-    told = (f"{name}: {_value(it)}" for name, it in members.items() if name not in _HIDDEN and it)
-    return one_line(", ".join(told))
-
-
-def _value(value: JsonValue) -> str:
-    if not isinstance(value, dict):
-        return str(value)
-    if value.keys() == {"minor", "currency"}:
-        return str(Amount(int(str(value["minor"])), str(value["currency"])))
-    return ", ".join(str(it) for name, it in value.items() if name not in _HIDDEN and it)
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 def _time(at: datetime) -> str:

@@ -52,13 +52,13 @@ def print_saga(saga: SagaId, view: SagaView, step: str | None, url: str | None) 
     for name, value in shown.items():
         if value is not None and value != "":
             rows.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
-    new_console().print(Panel.fit(rows))
+    console().print(Panel.fit(rows))
 
 
 def print_sagas(views: Sequence[SagaView], saga_type: str | None) -> None:
     """Print a line about each saga; those of one type under its name, else with their types."""
     names = ("customer", "status", "step", "total", "started", "failure")
-    table = new_table(saga_type or "saga", *names)
+    table = _table(saga_type or "saga", *names)
     for view in views:
         table.add_row(
             Text(view.business_id if saga_type else f"{view.saga_type} {view.business_id}"),
@@ -69,19 +69,19 @@ def print_sagas(views: Sequence[SagaView], saga_type: str | None) -> None:
             _time(view.started_at),
             Text(_failure(view.failure)),
         )
-    new_console().print(table)
+    console().print(table)
 
 
 def print_stuck(views: Sequence[StuckView], sums: Sequence[AtRisk]) -> None:
     """Print a line for each step that waits, and the sums at risk."""
-    table = new_table("saga", "stuck on", "for", "at risk", "problem")
+    table = _table("saga", "stuck on", "for", "at risk", "problem")
     for view in views:
         name, total = f"{view.saga_type} {view.business_id}", _total(view.at_risk)
         for failure in view.stuck:
             problem = Text(one_line(f"{failure.type}: {failure.message}"))
             table.add_row(Text(name), Text(failure.step), age(view.since), total, problem)
             name = total = ""
-    new_console().print(table)
+    console().print(table)
     for one in sums:
         total = _total(total_of(one.amount_minor, one.currency))
         say(
@@ -91,15 +91,14 @@ def print_stuck(views: Sequence[StuckView], sums: Sequence[AtRisk]) -> None:
 
 def print_bugs(bugs: "Sequence[Bug]") -> None:
     """Print a line about each saga that a bug in workflow code holds."""
-    table = new_table("saga", "fails for", "attempts", "cause", "message")
+    table = _table("saga", "fails for", "attempts", "cause", "message")
     for bug in bugs:
         fails = (Text(str(bug.saga)), age(bug.since), str(bug.attempts))
         table.add_row(*fails, bug.cause, Text(bug.message))
-    new_console().print(table)
+    console().print(table)
 
 
-def new_table(first: str, *others: str) -> Table:
-    """A table of these columns, of which the first is never cut."""
+def _table(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(Text(first), no_wrap=True, overflow="fold")
     for name in others:
@@ -107,11 +106,11 @@ def new_table(first: str, *others: str) -> Table:
     return table
 
 
-def new_console() -> Console:
+def console() -> Console:
     """Where tables are printed."""
-    console = Console(highlight=False, soft_wrap=False)
+    terminal = Console(highlight=False, soft_wrap=False)
     # Whoever reads a file or a pipe wants whole lines, and finds no width to fit them in.
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=200)
 
 
 def _status(view: SagaView) -> Text:

@@ -204,7 +204,7 @@ async def test_the_story_of_an_order(audited: Audited, fates: Fates, here: Here)
     order_id = fates.undeliverable.order_id
     ran = await audited.audit(here, order_id)
     assert (ran.code, ran.err) == (0, "")
-    for told in ("SagaStarted", "PaymentRefunded", "RefundPayment", "undeliverable", "released"):
+    for told in ("SagaStarted", "PaymentRefunded", "No carrier delivers", "released"):
         assert told in ran.out
     assert "clean: its log and the books agree" in ran.out
     story = document(await audited.audit(here, order_id, "--json"))

@@ -26,6 +26,9 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             *registered,
             *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=200"),
+            # A deletion waits for both queues to say how far they are, which is every 30 s.
+            *("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="50ms"'),
+            *("--dynamic-config-value", 'history.visibilityProcessorUpdateAckInterval="50ms"'),
             # Reports a failing workflow task at once, instead of after five failures, in a minute.
             *("--dynamic-config-value", f"{_REPORTED_AFTER}=1"),
         ],
