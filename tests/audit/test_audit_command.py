@@ -220,12 +220,18 @@ async def test_an_order_that_never_was(audited: Audited, here: Here) -> None:
     assert ran.err == "error: there is no order no-such-order; `sagas` lists those there are\n"
 
 
-async def test_a_saga_under_way_is_no_breach(audited: Audited, here: Here) -> None:
+async def test_a_saga_under_way_is_no_breach(audited: Audited, here: Here, own_server: str) -> None:
     stage = audited.stage
     await stage.shops.fault("reserve-stock", outage_seconds=60, status=503)
-    handle = await stage.place(an_order())
-    await eventually(lambda: stage.pending(handle, "reserve-stock"))
-    order_id = handle.id.removeprefix("order-")
+    order = an_order()
+    order_id = order.order_id
+    handle = await stage.place(order)
+
+    async def projected() -> bool:
+        row = await stage.row(order)
+        return row is not None and row.current_step == "reserve-stock"
+
+    await eventually(projected)
     ran = await audited.audit(here, "--json")
     assert ran.code == 0, ran.out
     found = document(ran)
@@ -233,6 +239,10 @@ async def test_a_saga_under_way_is_no_breach(audited: Audited, here: Here) -> No
     [risk] = [it for age in found["at_risk"] for it in age["orders"]]
     assert (risk["order_id"], risk["amount"], risk["standing"]) == (order_id, "25.00", "under-way")
     assert (await audited.audit(here, order_id)).code == 0
+
+    # If its workflow is gone it does not go on.
+    ran = await audited.audit(here, "--json", TEMPORAL_ADDRESS=own_server)
+    assert (ran.code, kinds(ran)) == (1, {(Kind.SAGA_LOST, None)})
 
     # Ended from outside it is one, until it is recovered.
     await handle.terminate()
