@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import audit, events, orders, reconcile, sagas, status, stuck
+from cli.looking import audit, events, orders, reconcile, sagas, status, stuck, totals
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -88,7 +88,19 @@ def start(
     raise typer.Exit(asyncio.run(starting.run(wait=wait)))
 
 
-_LOOKING = (status, events, orders, sagas, stuck, audit, reconcile)
-
-for command in (*_LOOKING, cancel, pause, resume, repair, recover):
+for command in (
+    status,
+    events,
+    orders,
+    sagas,
+    totals,
+    stuck,
+    audit,
+    cancel,
+    pause,
+    resume,
+    repair,
+    recover,
+    reconcile,
+):
     app.command()(command)

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from cli.read_database import read_database
 from cli.saga_id import SagaId
-from cli.temporal import Found, TemporalSagas
+from cli.temporal import TemporalSagas
 from cli.terminal import note, say, say_json
 from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
 from runtime.settings import Settings
 from saga import Status
+from saga.client import Found
 
 _AT_ONCE = 500
 

@@ -101,7 +101,6 @@ class Settings(BaseSettings):
             "shipping": self.shipping_service_url,
         }
 
-
     @property
     def service_database_urls(self) -> dict[str, str | None]:
         """The participants' own databases by name; None where a service elsewhere names none."""
