@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import ValidationError
 from temporalio.client import Client
 
-from audit.saga_log import SagaLog, Source, understood
+from audit.saga_log import SagaLog, Source, understood, unreadable
 from contracts.sagas import ORDER
 from read_model.event_store import EventStore
 from saga.history import read_saga
 from saga.identity import saga_id
 from saga.state import AnyEvent, told_last
+from saga.versions import NewerSchema
 
 _AT_ONCE = 30
 """Histories; more are read no faster."""
@@ -60,9 +61,8 @@ class Logs:
         async with self._gate:
             try:
                 history = await read_saga(self._client, workflow_id, self._listed.get(order_id, ()))
-            except ValidationError as error:
-                why = f"{error.title} in its history is of another form"
-                return SagaLog(order_id, workflow_id, Source.HISTORY, unreadable=why)
+            except (ValidationError, NewerSchema) as error:
+                return unreadable(order_id, Source.HISTORY, error)
         if history is None or (history.closed and not history.events):
             return None
         return _log(order_id, Source.HISTORY, history.events, history.all_events)
@@ -71,9 +71,17 @@ class Logs:
         if not order_ids:
             return {}
         wanted = {saga_id(ORDER.name, it): it for it in order_ids}
+        try:
+            found = await self._store.events_of_all(list(wanted))
+        except (ValidationError, NewerSchema) as error:
+            if len(order_ids) == 1:
+                return {order_ids[0]: unreadable(order_ids[0], Source.EVENTS, error)}
+            # One of them; the others can be read.
+            singly = [await self._stored([it]) for it in order_ids]
+            return {it: log for some in singly for it, log in some.items()}
         logs = {
             wanted[it]: _log(wanted[it], Source.EVENTS, told_last(events), events)
-            for it, events in (await self._store.events_of_all(list(wanted))).items()
+            for it, events in found.items()
         }
         return {it: log for it, log in logs.items() if log is not None}
 

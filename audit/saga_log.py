@@ -12,8 +12,9 @@ from contracts.commands import PlaceOrder
 from contracts.sagas import ORDER
 from saga.envelope import Event, JsonObject
 from saga.events import RepairAction, SagaStarted, Status, StepRepaired, StepStarted
-from saga.identity import Direction
+from saga.identity import Direction, saga_id
 from saga.state import SagaState, data_of, fold
+from saga.versions import NewerSchema
 
 
 class Source(StrEnum):
@@ -108,11 +109,15 @@ def understood(log: SagaLog) -> SagaLog | None:
         if log.state is not None and log.state.saga_type != ORDER.name:
             return None
         _ = log.command, log.sent, log.by_hand
-    except ValidationError as error:
+    except ValueError as error:
+        return unreadable(log.order_id, log.source, error)
+    return log
+
+
+def unreadable(order_id: str, source: Source, error: ValueError | NewerSchema) -> SagaLog:
+    """A log that can't be understood, for the reason that the error tells, without its values."""
+    why = str(error)
+    if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         why = f"{error.title}: {first['msg']} at {'.'.join(map(str, first['loc']))}"
-    except ValueError as error:
-        why = str(error)
-    else:
-        return log
-    return SagaLog(log.order_id, log.saga_id, log.source, unreadable=why)
+    return SagaLog(order_id, saga_id(ORDER.name, order_id), source, unreadable=why)

@@ -1,4 +1,4 @@
-"""The commands that look: status, events, orders, sagas, totals, stuck, audit; reconcile."""
+"""The commands that look: status, events, orders, sagas, totals, stuck, audit, trace and more."""
 
 import asyncio
 from typing import Annotated
@@ -111,6 +111,20 @@ def audit(
         raise typer.Exit(asyncio.run(audit_all(limit, as_json=as_json)))
     saga = saga_named(ORDERS, order_id)
     raise typer.Exit(asyncio.run(audit_order(saga, limit, as_json=as_json)))
+
+
+def trace(
+    correlation_id: Annotated[
+        str, typer.Argument(metavar="CORRELATION_ID", help="Given at the start, or a saga's id.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show what one request has caused, in all sagas; exit 1 when nothing is known of it."""
+    from cli.trace import show_trace
+    from cli.values import any_id
+
+    given = any_id("CORRELATION_ID", correlation_id)
+    raise typer.Exit(asyncio.run(show_trace(given, as_json=as_json)))
 
 
 def events(

@@ -44,7 +44,9 @@ NOW = AT + timedelta(minutes=5)
 
 _TOTAL = Money(minor=2500, currency="USD")
 _DONE: dict[str, DomainEvent] = {
-    "create-order": told.OrderCreated(order_id=ID, customer_id="C-1", total=_TOTAL),
+    "create-order": told.OrderCreated(
+        order_id=ID, customer_id="C-1", total=_TOTAL, items=PLACED.items
+    ),
     "charge-payment": told.PaymentProcessed(
         payment_id=ids.payment_id(ID), order_id=ID, amount=_TOTAL, transaction_id="t"
     ),
@@ -146,7 +148,6 @@ class Story:
                 aggregate_type=event.aggregate_type,
                 version=len(self._events) if saga else 1,
                 occurred_at=AT,
-                schema_version=1,
                 step=step,
                 direction=direction,
                 data=event.model_dump(mode="json"),
