@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import events, orders, reconcile, sagas, status, stuck, totals, trace
+from cli.looking import audit, events, orders, reconcile, sagas, status, stuck, totals, trace
 from cli.options import CausationId, CorrelationId, Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -97,6 +97,7 @@ for command in (
     sagas,
     totals,
     stuck,
+    audit,
     trace,
     cancel,
     pause,
