@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.columns import kept_json, kept_name, kept_text
@@ -41,21 +42,26 @@ def event_row(event: AnyEvent) -> EventRow:
 def event_of(row: EventRow) -> Event[JsonObject]:
     """The event that a row keeps; its type need not be known."""
     return Event[JsonObject](
-        saga_id=row.saga_id,
-        epoch=row.epoch,
-        position=row.position,
-        correlation_id=row.correlation_id,
-        causation_id=row.causation_id,
-        event_type=row.event_type,
-        aggregate_id=row.aggregate_id,
-        aggregate_type=row.aggregate_type,
-        version=row.told_version,
-        occurred_at=row.occurred_at,
-        schema_version=row.schema_version,
-        step=row.step,
-        direction=Direction(row.direction) if row.direction else None,
-        data=row.event_data,
+        saga_id=row["saga_id"],
+        epoch=row["epoch"],
+        position=row["position"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        event_type=row["event_type"],
+        aggregate_id=row["aggregate_id"],
+        aggregate_type=row["aggregate_type"],
+        version=row["told_version"],
+        occurred_at=row["occurred_at"],
+        schema_version=row["schema_version"],
+        step=row["step"],
+        direction=Direction(row["direction"]) if row["direction"] else None,
+        data=row["event_data"],
     )
+
+
+def row_from(mapping: RowMapping) -> EventRow:
+    """The row that a query on `EVENTS` has found."""
+    return cast(EventRow, dict(mapping))
 
 
 class EventStore:
@@ -95,4 +101,4 @@ class EventStore:
     async def _events(self, query: Select[tuple[object, ...]]) -> list[Event[JsonObject]]:
         async with connection(self._engine) as connected:
             rows = await connected.execute(query)
-            return [event_of(EventRow(**row)) for row in rows.mappings()]
+            return [event_of(row_from(row)) for row in rows.mappings()]

@@ -116,7 +116,7 @@ async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> N
 async def _write_sqlite(connected: AsyncConnection, told: Sequence[Told]) -> None:
     # By their places, so that of two that tell one version the earlier has it.
     ordered = (sorted(it.events, key=lambda event: (event.epoch, event.position)) for it in told)
-    events = [event_row(event).model_dump() for log in ordered for event in log]
+    events = [event_row(event) for log in ordered for event in log]
     if events:
         added = await connected.execute(statements.SQLITE_APPEND, events)
         if added.rowcount < len(events):
