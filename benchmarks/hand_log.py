@@ -48,8 +48,8 @@ class HandLog:
         started = SagaStarted(
             saga_id=self.saga_id,
             saga_type=saga_type,
-            headline=self._headline,
-            command_type=type(order).__name__,
+            headline=start.headline,
+            command_type=start.command_type,
             command=order.model_dump(mode="json"),
         )
         self._take(self._event(started, 0, start.causation_id, self._started_at))
@@ -69,6 +69,7 @@ class HandLog:
             name=name,
             run_id=self._run_id,
             sent_at=workflow.now(),
+            command_type=type(command).__name__,
             schema_version=command.schema_version,
             command=command,
         )

@@ -2,7 +2,7 @@
 
 A saga's author needs `SagaWorkflow`, `Step`, `Undo` and `Saga` for the workflow, `Command`,
 `SagaCommand` and `DomainEvent` for its messages, `Call`, `Event`, `answered` and the kinds of
-failure for its activities, and `Sagas` to start and steer it.
+failure for its activities, and `Sagas` to start and steer it. `read_saga` reads its log.
 """
 
 from saga.answers import answered, bug, did_not_happen, misconfigured, outage, refused
@@ -11,6 +11,7 @@ from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
 from saga.express import express
+from saga.history import SagaHistory, follow_saga, read_saga
 from saga.identity import Direction, idempotency_key, saga_id
 from saga.lint import Finding, UnsafeSaga, lint
 from saga.messages import Command, DomainEvent, Headline, SagaCommand
@@ -19,7 +20,7 @@ from saga.port import Saga
 from saga.pump import Batch, Sink
 from saga.recovery import NotRecoverable
 from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
-from saga.state import Failure, SagaState, StepStatus, fold
+from saga.state import Failure, SagaState, StepStatus, fold, told_last
 from saga.steps import Policy, Step, Undo
 from saga.workflow import SagaWorkflow
 
@@ -46,6 +47,7 @@ __all__ = [
     "Saga",
     "SagaCommand",
     "SagaError",
+    "SagaHistory",
     "SagaInput",
     "SagaKind",
     "SagaOutcome",
@@ -68,10 +70,13 @@ __all__ = [
     "digest",
     "express",
     "fold",
+    "follow_saga",
     "idempotency_key",
     "lint",
     "misconfigured",
     "outage",
+    "read_saga",
     "refused",
     "saga_id",
+    "told_last",
 ]

@@ -30,8 +30,8 @@ class Place(BaseModel):
     causation_id: str | None = None
 
 
-class Call(Place, Generic[CommandT]):
-    """A command on its way to a participant."""
+class Sending(Place):
+    """What the engine says of a command that it sends, whatever the command."""
 
     step: str
     """The step's instance, e.g. `charge-payment~2`."""
@@ -45,8 +45,8 @@ class Call(Place, Generic[CommandT]):
     run_id: str
     """The run that sent it; a reset copies what is under way into another one."""
     sent_at: datetime
+    command_type: str
     schema_version: int
-    command: CommandT
 
     @property
     def command_id(self) -> str:
@@ -64,6 +64,18 @@ class Call(Place, Generic[CommandT]):
         if self.direction is Direction.DO:
             return None
         return idempotency_key(self.saga_id, self.step, Direction.DO)
+
+
+class Call(Sending, Generic[CommandT]):
+    """A command on its way to a participant."""
+
+    command: CommandT
+
+
+class SentCall(Sending):
+    """A command as the history has it, read without the code that it was sent by."""
+
+    command: JsonObject
 
 
 class Event(Place, Generic[DataT]):

@@ -104,6 +104,19 @@ class RunReset(SagaEvent):
     """The workflow was reset: from here on, a newer run tells the story."""
 
     from_position: int
+    epochs: tuple[int, ...]
+    """Those of what was copied; whatever else an older run has told is abandoned,"""
+    awaited: tuple[int, ...] = ()
+    """beside what is told at these positions: the answers to calls that were under way."""
+
+
+class SagaTerminated(SagaEvent):
+    """Someone ended the workflow from outside; the history says so, as no workflow can."""
+
+    how: str
+    """`terminated`, `timed-out` or `failed`."""
+    by: str | None = None
+    reason: str | None = None
 
 
 class CancelRequested(SagaEvent):

@@ -11,7 +11,7 @@ from datetime import datetime
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-from saga.envelope import Call, CommandT, Event, JsonObject, Place
+from saga.envelope import Call, CommandT, Event, JsonObject, Place, Sending
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
 from saga.host import Host
 from saga.identity import Direction, epoch_at, later_epoch
@@ -28,6 +28,8 @@ class Log:
         self._seed = host.seed()
         self.epoch = epoch_at(host.now())
         self._next = 1
+        self._awaited: set[int] = set()
+        """The positions of answers that are still to come."""
         self.saga_id = host.saga_id
         self.correlation_id = start.correlation_id or self.saga_id
         self.events: list[AnyEvent] = [self._started(saga_type, start)]
@@ -59,10 +61,12 @@ class Log:
             renewals=renewals,
             run_id=self.host.run_id,
             sent_at=self.host.now(),
+            command_type=type(command).__name__,
             schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
+        self._awaited.add(call.position + 1)
         self.append(sent(call))
         return call
 
@@ -70,6 +74,7 @@ class Log:
         """Take in an event that the history holds."""
         last = self.events[-1]
         self.events.append(event)
+        self._awaited.discard(event.position)
         in_order = (event.epoch, event.position) > (last.epoch, last.position)
         self.state = apply(self.state, event) if in_order else fold(self.events)
         self.on_change()
@@ -80,6 +85,8 @@ class Log:
         if (told := _told(cause)) is not None:
             self.append(told)
             return told
+        # Another run may have had an answer at this place.
+        self.notice_reset()
         kind, error_type = _told_apart(cause)
         failed = StepFailed(
             saga_id=self.saga_id,
@@ -104,8 +111,8 @@ class Log:
         event = SagaStarted(
             saga_id=self.saga_id,
             saga_type=saga_type,
-            headline=start.command.headline(),
-            command_type=type(start.command).__name__,
+            headline=start.headline,
+            command_type=start.command_type,
             command=start.command.model_dump(mode="json"),
         )
         place = Place(
@@ -116,7 +123,11 @@ class Log:
             causation_id=start.causation_id,
         )
         since = start.recovery.started_at if start.recovery else self.host.started_at
-        return saga_event(event, place, since)
+        started = saga_event(event, place, since)
+        if not {"headline", "command_type"} <= start.model_fields_set:
+            # Started by hand, with the command alone: what the input lacks is recorded.
+            self.host.record(started)
+        return started
 
     def _place(self, position: int, cause: str) -> Place:
         return Place(
@@ -145,7 +156,14 @@ class Log:
             return
         self._seed = self.host.seed()
         self.epoch = later_epoch(self.epoch, self.host.now())
-        self.record(RunReset(saga_id=self.saga_id, from_position=self._next))
+        epochs = tuple(sorted({event.epoch for event in self.events}))
+        reset = RunReset(
+            saga_id=self.saga_id,
+            from_position=self._next,
+            epochs=epochs,
+            awaited=tuple(sorted(self._awaited)),
+        )
+        self.record(reset)
 
 
 def saga_event(
@@ -175,11 +193,9 @@ def saga_event(
     )
 
 
-def sent(call: Call[CommandT]) -> Event[JsonObject]:
+def sent(call: Sending) -> Event[JsonObject]:
     """The event that a command was sent, made of its call."""
-    event = StepStarted(
-        saga_id=call.saga_id, name=call.name, command_type=type(call.command).__name__
-    )
+    event = StepStarted(saga_id=call.saga_id, name=call.name, command_type=call.command_type)
     return saga_event(event, call, call.sent_at, step=call.step, direction=call.direction)
 
 

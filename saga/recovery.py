@@ -4,13 +4,11 @@ Another run under the same id undoes what was sent, by the same keys; it tells n
 had sent its pivot is past that: it is reset to its last workflow task, and goes on from there.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel
-from temporalio.api.common.v1 import Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
@@ -18,13 +16,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
-from saga.envelope import Event, JsonObject
+from saga.envelope import JsonObject, SentCall
 from saga.events import RepairAction, SagaCompleted, Status, StepRepaired
-from saga.host import RECORD
+from saga.history import read_saga
 from saga.identity import DIGEST, Direction
+from saga.run_log import RunLog
 from saga.start import Recovery, Reply, Request, Sent
-
-_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+from saga.state import data_of
 
 _ENDED_FROM_OUTSIDE = {
     WorkflowExecutionStatus.TERMINATED,
@@ -37,30 +35,16 @@ class NotRecoverable(Exception):
     """There is nothing to recover of this saga; the message says why."""
 
 
-class _Call(BaseModel):
-    """What matters here of a call, whatever its command."""
-
-    step: str
-    name: str
-    direction: Direction
-    pivot: bool
-    command: JsonObject
-
-
 @dataclass
 class _CutOff:
-    """What the history of a run says that was ended from outside."""
+    """What the runs say of a saga that was ended from outside."""
 
     started_at: datetime
-    start: JsonObject = field(default_factory=dict)
-    sent: list[Sent] = field(default_factory=list)
-    by_hand: set[str] = field(default_factory=set)
-    """What a person has undone: the participant knows nothing of it, and would undo it too."""
-    committed: bool = False
+    start: JsonObject
+    sent: list[Sent]
+    committed: bool
     """Whether it had sent its pivot, or had completed without one."""
-    last_task: int = 0
-    resets_of: list[str] = field(default_factory=list)
-    """The runs that it was reset from."""
+    last_task: int
 
 
 async def recover(client: Client, workflow_id: str, request: Request) -> Reply:
@@ -95,74 +79,49 @@ async def _ended(client: Client, workflow_id: str) -> WorkflowExecutionDescripti
 
 
 async def _read(client: Client, described: WorkflowExecutionDescription) -> _CutOff:
-    cut_off = _CutOff(started_at=described.start_time)
-    await _read_run(client, cut_off, described.id, described.run_id)
-    last_task = cut_off.last_task
-    for run_id in cut_off.resets_of:  # What is read adds the runs before.
-        await _read_run(client, cut_off, described.id, run_id)
-    cut_off.last_task = last_task
-    if cut_off.start.get("recovery") is not None:
-        # It was cut off while it undid what the run before it had sent.
-        before = Recovery.model_validate(cut_off.start["recovery"])
-        cut_off.sent, cut_off.started_at = list(before.sent), before.started_at
-    cut_off.sent = [sent for sent in cut_off.sent if sent.instance not in cut_off.by_hand]
-    return cut_off
+    history = await read_saga(client, described.id)
+    if history is None or not history.reaches_back:
+        raise NotRecoverable(f"the history of {described.id}, or of a run before, is gone")
+    newest = history.runs[-1]
+    if newest.run_id != described.run_id:
+        raise NotRecoverable(f"{described.id} is being recovered already")
+    runs = [newest, *reversed(history.runs[:-1])]
+    by_hand = {step for run in runs for step in _undone_by_hand(run)}
+    # It may have been cut off while it undid what the run before it had sent.
+    recovery = newest.input.get("recovery")
+    before = None if recovery is None else Recovery.model_validate(recovery)
+    sent = list(before.sent) if before else _sent(call for run in runs for call in run.calls)
+    return _CutOff(
+        started_at=before.started_at if before else described.start_time,
+        start=newest.input,
+        # What a person has undone the participant knows nothing of, and would undo too.
+        sent=[sent for sent in sent if sent.instance not in by_hand],
+        committed=any(_committed(run) for run in runs),
+        last_task=newest.last_task,
+    )
 
 
-async def _read_run(client: Client, cut_off: _CutOff, workflow_id: str, run_id: str) -> None:
-    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
-    try:
-        async for event in handle.fetch_history_events():
-            await _take_in(client, cut_off, event)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise NotRecoverable(f"the history of {workflow_id}'s run {run_id} is gone") from None
-        raise
+def _undone_by_hand(run: RunLog) -> Iterator[str]:
+    for event in run.events:
+        if event.event_type == StepRepaired.__name__ and event.direction is Direction.UNDO:
+            skipped = data_of(event, StepRepaired).action is RepairAction.SKIP
+            if skipped and event.step is not None:
+                yield event.step
 
 
-async def _take_in(client: Client, cut_off: _CutOff, event: HistoryEvent) -> None:
-    if event.HasField("workflow_execution_started_event_attributes"):
-        given = event.workflow_execution_started_event_attributes.input
-        cut_off.start = await _decoded(client, given)
-    elif event.HasField("workflow_task_completed_event_attributes"):
-        cut_off.last_task = event.event_id
-    elif event.HasField("activity_task_scheduled_event_attributes"):
-        content = await _decoded(client, event.activity_task_scheduled_event_attributes.input)
-        if content.get("direction") == Direction.DO:
-            _sent(cut_off, _Call.model_validate(content))
-    elif event.HasField("workflow_properties_modified_event_attributes"):
-        memo = event.workflow_properties_modified_event_attributes.upserted_memo.fields
-        if RECORD in memo:
-            _recorded(cut_off, await _decoded(client, Payloads(payloads=[memo[RECORD]])))
-    elif event.HasField("workflow_task_failed_event_attributes"):
-        failed = event.workflow_task_failed_event_attributes
-        before = failed.base_run_id
-        if failed.cause == _RESET and before not in cut_off.resets_of:
-            cut_off.resets_of.append(before)
+def _committed(run: RunLog) -> bool:
+    completed = any(event.event_type == SagaCompleted.__name__ for event in run.events)
+    return completed or any(call.pivot for call in run.calls)
 
 
-def _recorded(cut_off: _CutOff, recorded: JsonObject) -> None:
-    event = Event[JsonObject].model_validate(recorded)
-    if event.event_type == SagaCompleted.__name__:
-        cut_off.committed = True
-    elif event.event_type == StepRepaired.__name__ and event.direction is Direction.UNDO:
-        skipped = StepRepaired.model_validate(event.data).action is RepairAction.SKIP
-        if skipped and event.step is not None:
-            cut_off.by_hand.add(event.step)
-
-
-def _sent(cut_off: _CutOff, call: _Call) -> None:
-    # A reset and a repair ask a second time; a probe bears its step's instance, and another name.
-    if call.name != call.step or call.step in {sent.instance for sent in cut_off.sent}:
-        return
-    name = call.step.partition("~")[0]
-    cut_off.sent.append(Sent(step=name, instance=call.step, command=call.command))
-    cut_off.committed |= call.pivot
-
-
-async def _decoded(client: Client, payloads: Payloads) -> JsonObject:
-    [content] = await client.data_converter.decode(payloads.payloads)
-    return content if isinstance(content, dict) else {}
+def _sent(calls: Iterable[SentCall]) -> list[Sent]:
+    sent: dict[str, Sent] = {}
+    for call in calls:
+        # A reset and a repair ask a second time; a probe bears its step's instance, another name.
+        if call.direction is Direction.DO and call.name == call.step and call.step not in sent:
+            name = call.step.partition("~")[0]
+            sent[call.step] = Sent(step=name, instance=call.step, command=call.command)
+    return list(sent.values())
 
 
 async def _start_undoing(
@@ -173,6 +132,7 @@ async def _start_undoing(
         reason=request.reason,
         sent=tuple(cut_off.sent),
         started_at=cut_off.started_at,
+        run_id=described.run_id,
     )
     start = {**cut_off.start, "recovery": recovery.model_dump(mode="json")}
     try:

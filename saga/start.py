@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic
+from typing import Any, Generic
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from saga.envelope import JsonObject
 from saga.events import Cause, RepairAction, Status
-from saga.messages import SagaCommandT
+from saga.messages import Headline, SagaCommand, SagaCommandT
 from saga.state import Failure, StepStatus
 
 DEADLINE = timedelta(minutes=10)
@@ -49,6 +49,17 @@ class Recovery(Request):
     sent: tuple[Sent, ...]
     started_at: datetime
     """When the saga itself was started."""
+    run_id: str
+    """The run that was ended."""
+
+
+def _headline(given: dict[str, Any]) -> Headline:
+    command: SagaCommand = given["command"]
+    return command.headline()
+
+
+def _command_type(given: dict[str, Any]) -> str:
+    return type(given["command"]).__name__
 
 
 class SagaInput(BaseModel, Generic[SagaCommandT]):
@@ -66,6 +77,9 @@ class SagaInput(BaseModel, Generic[SagaCommandT]):
     """Names of the optional sinks that get this saga's events too."""
     recovery: Recovery | None = None
     """For the run after one that was ended from outside: it tells no story, it only undoes."""
+    headline: Headline = Field(default_factory=_headline)
+    """The command's own, so that whoever reads the history needs no code to know it."""
+    command_type: str = Field(default_factory=_command_type)
 
 
 class SagaOutcome(BaseModel):

@@ -13,6 +13,7 @@ from saga.events import (
     CompensationStarted,
     FailureKind,
     RepairAction,
+    RunReset,
     SagaEvent,
     SagaStarted,
     SagaStuck,
@@ -93,6 +94,34 @@ def fold(events: Iterable[AnyEvent]) -> SagaState:
     for event in ordered[1:]:
         state = apply(state, event)
     return state
+
+
+def told_last(events: Iterable[AnyEvent]) -> list[AnyEvent]:
+    """Of all events of a saga, those that its newest run has, in their order.
+
+    A reset abandons what an older run told after the point that was gone back to; a recovery
+    begins a log of its own.
+    """
+    ordered = sorted(events, key=lambda event: (event.epoch, event.position))
+    places = {event.event_type: place for place, event in enumerate(ordered)}
+    ordered = ordered[places.get(SagaStarted.__name__, 0) :]
+    return _told_last(ordered)
+
+
+def _told_last(ordered: list[AnyEvent]) -> list[AnyEvent]:
+    resets = [i for i, event in enumerate(ordered) if event.event_type == RunReset.__name__]
+    if resets:
+        reset = data_of(ordered[resets[-1]], RunReset)
+        copied = [
+            event
+            for event in ordered[: resets[-1]]
+            if event.position < reset.from_position
+            and (event.epoch in reset.epochs or event.position in reset.awaited)
+        ]
+        ordered = _told_last(copied) + ordered[resets[-1] :]
+    # Two runs may have had an answer to one call; the newer one's is what was gone on with.
+    told = {event.position: event for event in ordered}
+    return sorted(told.values(), key=lambda event: (event.epoch, event.position))
 
 
 def apply(state: SagaState, event: AnyEvent) -> SagaState:
@@ -221,5 +250,8 @@ _CHANGES: dict[str, Callable[[SagaState, AnyEvent], Change]] = {
     "CancelRequested": lambda _state, _event: {},
     "DeadlinePassed": lambda _state, _event: {},
     "RunReset": lambda _state, _event: {},
+    "SagaTerminated": lambda state, event: (
+        {} if state.status.final else _final(Status.TERMINATED)(state, event)
+    ),
 }
 """What each of the engine's events changes; every other event is a participant's answer."""

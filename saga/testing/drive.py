@@ -24,6 +24,7 @@ from runtime.search_attributes import SagaStatus
 from saga.client import Sagas
 from saga.events import RepairAction, Status
 from saga.handlers import SagaHandlers
+from saga.history import read_saga
 from saga.pump import Batch
 from saga.start import Repair, Reply, Request, SagaOutcome
 from saga.state import SagaState
@@ -271,11 +272,12 @@ class Drive:
 
     async def observe(self, *, claims: Status | None, closed: bool) -> Observed:
         """The saga as all say it stands."""
-        state, attribute, batches = None, None, self._batches()
+        state, attribute, history, batches = None, None, None, self._batches()
         if self.subject.on_engine:
             state = await self._handle.query(SagaHandlers.state)
             described = await self._handle.describe()
             attribute = described.typed_search_attributes.get(SagaStatus)
+            history = await read_saga(self._client, self.saga_id)
         return Observed(
             closed=closed,
             claims=claims,
@@ -283,6 +285,7 @@ class Drive:
             attribute=attribute,
             projected=_newest(batches),
             events=tuple(event for batch in batches for event in batch.events),
+            history=history,
         )
 
     async def _result(self) -> Status:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from saga.events import UNKNOWN, RepairAction, Status, StepFailed, StepRepaired
+from saga.history import SagaHistory
 from saga.identity import Direction
-from saga.state import AnyEvent, SagaState, StepStatus, data_of
+from saga.state import AnyEvent, SagaState, StepStatus, data_of, fold, told_last
 from saga.steps import AnyStep
 from saga.testing.posting import How, Posting, Role, What
 from saga.testing.subject import Subject, all_steps
@@ -53,6 +54,8 @@ class Observed:
     projected: SagaState | None = None
     """The last state that the projection was handed."""
     events: tuple[AnyEvent, ...] = ()
+    """Those that the projection was handed, by every run."""
+    history: SagaHistory | None = None
 
 
 class _Books:
@@ -106,7 +109,8 @@ def violations(definition: Definition, ledger: Iterable[Posting], observed: Obse
     found: list[str] = []
     for judge in (_once, _outcome, _pivot, _order, _overtaking, _money):
         found += judge(definition, books, observed)
-    return found + list(_status(observed)) + list(_steps_told(definition, books, observed))
+    told = _steps_told(definition, books, observed)
+    return [*found, *_status(observed), *told, *_log(observed)]
 
 
 def _once(_: Definition, books: _Books, __: Observed) -> Iterator[str]:
@@ -231,6 +235,31 @@ def _status(observed: Observed) -> Iterator[str]:
 
 
 _UNSETTLED = {StepStatus.STARTED, StepStatus.UNDOING, StepStatus.UNDO_FAILED}
+
+
+def _log(observed: Observed) -> Iterator[str]:
+    """The history alone tells what the workflow knew."""
+    history, state = observed.history, observed.state
+    if history is None or state is None:
+        return
+    if history.state is None:
+        yield "the history tells nothing"
+    elif history.state != state:
+        theirs = dict(history.state)
+        for name, value in state:
+            if theirs[name] != value:
+                yield f"{name} is {value}, and {theirs[name]} by the history"
+    if fold(told_last(history.all_events)) != state:
+        yield "the events of all runs don't tell which of them the newest run has"
+    if observed.closed and observed.projected is not None:
+        told = {it.event_id: it.model_dump(mode="json") for it in history.all_events}
+        handed = {it.event_id: it.model_dump(mode="json") for it in observed.events}
+        for event_id in told.keys() | handed.keys():
+            if told.get(event_id) != handed.get(event_id):
+                yield (
+                    f"the history says {told.get(event_id)}, and the projection was handed"
+                    f" {handed.get(event_id)}"
+                )
 
 
 def _steps_told(definition: Definition, books: _Books, observed: Observed) -> Iterator[str]:

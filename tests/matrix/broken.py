@@ -90,6 +90,7 @@ class Bare:
             name=name,
             run_id=info.run_id,
             sent_at=workflow.now(),
+            command_type=type(command).__name__,
             schema_version=1,
             command=command,
             renewals=changes.get("renewals", 0),

@@ -48,6 +48,7 @@ class Shop:
             renewals=renewals,
             run_id="run",
             sent_at=datetime.now(UTC),
+            command_type=type(command).__name__,
             schema_version=1,
             command=command,
         )

@@ -29,6 +29,7 @@ NAMES = [
     "Saga",
     "SagaCommand",
     "SagaError",
+    "SagaHistory",
     "SagaInput",
     "SagaKind",
     "SagaOutcome",
@@ -51,12 +52,15 @@ NAMES = [
     "digest",
     "express",
     "fold",
+    "follow_saga",
     "idempotency_key",
     "lint",
     "misconfigured",
     "outage",
+    "read_saga",
     "refused",
     "saga_id",
+    "told_last",
 ]
 
 

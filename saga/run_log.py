@@ -1,0 +1,288 @@
+"""One run's log, read from its history without the workflow's code.
+
+An activity's answer stands in its result or in its failure's details, what the engine recorded in
+the memo, and the command that started the saga in the workflow's input. All of it is decoded at
+once by the client's data converter, codecs included.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import JsonValue, TypeAdapter
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter, decode_typed_search_attributes
+
+from runtime.search_attributes import SagaType
+from saga.envelope import Event, JsonObject, Place, SentCall
+from saga.events import SagaStarted, SagaTerminated, StepStarted
+from saga.host import RECORD
+from saga.identity import epoch_at
+from saga.log import saga_event, sent
+from saga.start import Recovery
+
+_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+_LOCAL_ACTIVITY = "core_local_activity"
+_EVENT = TypeAdapter(Event[JsonObject])
+
+
+@dataclass
+class RunLog:
+    """What the history of one run of a saga's workflow says."""
+
+    saga_id: str
+    run_id: str = ""
+    input: JsonObject = field(default_factory=dict)
+    """The workflow's, as JSON."""
+    events: tuple[Event[JsonObject], ...] = ()
+    """By (epoch, position); none before the first workflow task has ended."""
+    calls: list[SentCall] = field(default_factory=list)
+    """The commands, in the order in which they were sent."""
+    began_at: datetime | None = None
+    """When this run began; a reset one, at its reset."""
+    closed: bool = False
+    runs_before: list[str] = field(default_factory=list)
+    """The runs that it was reset from or goes on from."""
+    last_task: int = 0
+    """The event id of the last workflow task that was completed."""
+
+
+async def read_run(
+    converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
+) -> RunLog:
+    """Read the whole history of one run."""
+    reader = _RunReader(saga_id)
+    clues = [clue async for event in history for clue in reader.take(event)]
+    await reader.understand(converter, clues)
+    return reader.log()
+
+
+async def follow_run(
+    converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
+) -> AsyncIterator[RunLog]:
+    """Read a history that may still grow; yields the log whenever it has."""
+    reader, known = _RunReader(saga_id), 0
+    async for event in history:
+        await reader.understand(converter, list(reader.take(event)))
+        log = reader.log()
+        if len(log.events) > known or log.closed:
+            known = len(log.events)
+            yield log
+
+
+class _Clue(Enum):
+    """What a payload is."""
+
+    INPUT = auto()
+    TASK = auto()
+    """An activity's input: a call, or something else's."""
+    ANSWER = auto()
+    RECORD = auto()
+
+
+class _RunReader:
+    """Takes in a run's history, event by event."""
+
+    def __init__(self, saga_id: str) -> None:
+        self._log = RunLog(saga_id)
+        self._events: dict[str, Event[JsonObject]] = {}
+        self._saga_type = ""
+        self._queue = ""
+        self._started_at = self._task_at = datetime.fromtimestamp(0, UTC)
+        self._epoch: int | None = None
+        self._ended: tuple[datetime, SagaTerminated] | None = None
+
+    def take(self, event: HistoryEvent) -> Iterator[tuple[_Clue, Payload]]:
+        """Take in what needs no decoding; yields what does."""
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                started = event.workflow_execution_started_event_attributes
+                self._started_at = self._log.began_at = _time(event.event_time)
+                self._queue = started.task_queue.name
+                self._log.run_id = started.original_execution_run_id
+                self._take_type(
+                    decode_typed_search_attributes(started.search_attributes).get(SagaType)
+                )
+                if started.continued_execution_run_id:
+                    self._log.runs_before.append(started.continued_execution_run_id)
+                yield from _clues(_Clue.INPUT, started.input)
+            case EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
+                upserted = event.upsert_workflow_search_attributes_event_attributes
+                self._take_type(
+                    decode_typed_search_attributes(upserted.search_attributes).get(SagaType)
+                )
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+                self._task_at = _task_time(event.event_time)
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                self._log.last_task = event.event_id
+                if self._epoch is None:
+                    self._epoch = epoch_at(self._task_at)
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                failed = event.workflow_task_failed_event_attributes
+                if failed.cause == _RESET:
+                    self._log.runs_before.append(failed.base_run_id)
+                    self._log.run_id = failed.new_run_id
+                    self._log.began_at = _time(event.event_time)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                scheduled = event.activity_task_scheduled_event_attributes
+                # Steps are called on the saga's own queue; sinks have others.
+                if scheduled.task_queue.name == self._queue:
+                    yield from _clues(_Clue.TASK, scheduled.input)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                completed = event.activity_task_completed_event_attributes
+                yield from _clues(_Clue.ANSWER, completed.result)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                yield from _details(event.activity_task_failed_event_attributes.failure)
+            case EventType.EVENT_TYPE_MARKER_RECORDED:
+                marker = event.marker_recorded_event_attributes
+                if marker.marker_name == _LOCAL_ACTIVITY:
+                    yield from _clues(_Clue.ANSWER, marker.details["result"])
+                    yield from _details(marker.failure)
+            case EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED:
+                memo = event.workflow_properties_modified_event_attributes.upserted_memo
+                if RECORD in memo.fields:
+                    yield _Clue.RECORD, memo.fields[RECORD]
+            case _ if event.event_type in _CLOSING:
+                self._log.closed = True
+                if (ended := _ended(self._log.saga_id, event)) is not None:
+                    self._ended = _time(event.event_time), ended
+
+    def _take_type(self, saga_type: str | None) -> None:
+        self._saga_type = saga_type or self._saga_type
+
+    async def understand(
+        self, converter: DataConverter, clues: Sequence[tuple[_Clue, Payload]]
+    ) -> None:
+        """Decode at once what `take` has yielded, and take it in."""
+        contents = await converter.decode([payload for _, payload in clues]) if clues else []
+        for (clue, _), content in zip(clues, contents, strict=True):
+            self._understand(clue, content)
+
+    def _understand(self, clue: _Clue, content: JsonValue) -> None:
+        if not isinstance(content, dict):
+            return
+        if clue is _Clue.INPUT:
+            self._log.input = content
+            if content.get("recovery") is not None:
+                recovery = Recovery.model_validate(content["recovery"])
+                self._started_at = recovery.started_at
+                self._log.runs_before.append(recovery.run_id)
+        elif clue is _Clue.TASK:
+            if self._is_ours(content) and "command_type" in content:
+                call = SentCall.model_validate(content)
+                self._log.calls.append(call)
+                self._add(sent(call))
+        else:
+            self._answered(content)
+
+    def _answered(self, content: JsonObject) -> None:
+        if self._is_ours(content) and "event_type" in content:
+            self._add(_EVENT.validate_python(content))
+        elif isinstance(events := content.get("events"), list):
+            # The express lane answers with all of them.
+            for event in events:
+                if isinstance(event, dict):
+                    self._answered(event)
+
+    def _is_ours(self, content: JsonObject) -> bool:
+        return content.get("saga_id") == self._log.saga_id and "position" in content
+
+    def _add(self, event: Event[JsonObject]) -> None:
+        self._events[event.event_id] = event
+
+    def log(self) -> RunLog:
+        """What is known so far."""
+        begun = self._epoch is not None or self._ended is not None
+        if begun and {"headline", "command_type"} <= self._log.input.keys():
+            self._add(self._started())
+        if self._ended is not None and self._events:
+            self._add(self._terminated(*self._ended))
+        events = self._events.values()
+        self._log.events = tuple(sorted(events, key=lambda it: (it.epoch, it.position)))
+        return self._log
+
+    def _started(self) -> Event[JsonObject]:
+        given = self._log.input
+        started = SagaStarted.model_validate(
+            {
+                "saga_id": self._log.saga_id,
+                "saga_type": self._saga_type,
+                "headline": given["headline"],
+                "command_type": given["command_type"],
+                "command": given["command"],
+            }
+        )
+        correlation_id, causation_id = given.get("correlation_id"), given.get("causation_id")
+        place = Place(
+            saga_id=self._log.saga_id,
+            # One that was ended before its first task never had an epoch.
+            epoch=epoch_at(self._started_at) if self._epoch is None else self._epoch,
+            position=0,
+            correlation_id=str(correlation_id or self._log.saga_id),
+            causation_id=None if causation_id is None else str(causation_id),
+        )
+        return saga_event(started, place, self._started_at)
+
+    def _terminated(self, at: datetime, ended: SagaTerminated) -> Event[JsonObject]:
+        events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))
+        last = events[-1]
+        place = Place(
+            saga_id=last.saga_id,
+            epoch=last.epoch,
+            position=1 + max(_last_place(event) for event in events),
+            correlation_id=last.correlation_id,
+            causation_id=last.event_id,
+        )
+        return saga_event(ended, place, at)
+
+
+def _last_place(event: Event[JsonObject]) -> int:
+    # The place of its answer is taken, whether there is one or not.
+    return event.position + (event.event_type == StepStarted.__name__)
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(UTC)
+
+
+def _task_time(stamp: Timestamp) -> datetime:
+    # As the SDK makes `workflow.now()`, which rounds where the other cuts off.
+    return datetime.fromtimestamp(stamp.ToNanoseconds() / 1e9, UTC)
+
+
+def _clues(clue: _Clue, payloads: Payloads) -> Iterator[tuple[_Clue, Payload]]:
+    yield from ((clue, payload) for payload in payloads.payloads[:1])
+
+
+def _details(failure: Failure) -> Iterator[tuple[_Clue, Payload]]:
+    if failure.HasField("application_failure_info"):
+        yield from _clues(_Clue.ANSWER, failure.application_failure_info.details)
+
+
+_CLOSING = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+}
+
+
+def _ended(saga_id: str, event: HistoryEvent) -> SagaTerminated | None:
+    """How a workflow was ended that did not come to its end by itself."""
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        terminated = event.workflow_execution_terminated_event_attributes
+        by, reason = terminated.identity or None, terminated.reason or None
+        return SagaTerminated(saga_id=saga_id, how="terminated", by=by, reason=reason)
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+        return SagaTerminated(saga_id=saga_id, how="timed-out")
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        why = event.workflow_execution_failed_event_attributes.failure.message or None
+        return SagaTerminated(saga_id=saga_id, how="failed", reason=why)
+    return None
