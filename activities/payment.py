@@ -15,6 +15,8 @@ REFUSALS = frozenset(
         "urn:problem:payment:insufficient-funds",
         "urn:problem:payment:card-expired",
         "urn:problem:payment:card-unknown",
+        "urn:problem:payment:account-unknown",
+        "urn:problem:payment:currency-mismatch",
         "urn:problem:payment:already-exists",
     }
 )

@@ -32,7 +32,9 @@ async def work(settings: Settings) -> None:
     """Carry out sagas until SIGTERM."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, count_tasks, settings.saga_home)
-    await worker.work(settings, argparse.Namespace(metrics=None, faults=False))
+    await worker.work(
+        settings, argparse.Namespace(metrics=None, faults=False, sagas=[], activities=[])
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import orders, reconcile, sagas, status, stuck
+from cli.looking import events, orders, reconcile, sagas, status, stuck
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -88,5 +88,17 @@ def start(
     raise typer.Exit(asyncio.run(starting.run(wait=wait)))
 
 
-for command in (status, orders, sagas, stuck, cancel, pause, resume, repair, recover, reconcile):
+for command in (
+    status,
+    events,
+    orders,
+    sagas,
+    stuck,
+    cancel,
+    pause,
+    resume,
+    repair,
+    recover,
+    reconcile,
+):
     app.command()(command)

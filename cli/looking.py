@@ -1,4 +1,4 @@
-"""The commands that look: status, orders, sagas, stuck; and reconcile, which corrects rows."""
+"""The commands that look: status, events, orders, sagas, stuck; and reconcile."""
 
 import asyncio
 from typing import Annotated
@@ -69,6 +69,27 @@ def stuck(
     if bugs:
         raise typer.Exit(asyncio.run(show_bugs(kind, limit or 1000, as_json=as_json)))
     raise typer.Exit(asyncio.run(show_stuck(kind, limit or 20, as_json=as_json)))
+
+
+def events(
+    business_id: Id,
+    saga_type: Type = ORDERS,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as they come, until the saga has closed.")
+    ] = False,
+    every_run: Annotated[
+        bool, typer.Option("--all-runs", help="Also what a reset has abandoned.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what happened to a saga, event by event, as its history has it."""
+    from cli.events import follow_events, show_events
+    from cli.values import saga_named
+
+    saga = saga_named(saga_type, business_id)
+    if follow:
+        raise typer.Exit(asyncio.run(follow_events(saga, as_json=as_json)))
+    raise typer.Exit(asyncio.run(show_events(saga, every_run=every_run, as_json=as_json)))
 
 
 def reconcile(saga_type: AnyType = None, as_json: Json = False) -> None:

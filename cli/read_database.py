@@ -10,17 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cli.problems import NoAnswer
 from cli.saga_id import SagaId
 from read_model.database import open_database
+from read_model.event_store import EventStore
 from read_model.queries import AtRisk, ReadModel
 from read_model.views import SagaView, StuckView, view_of
 from runtime.settings import Settings
-from saga import Status
+from saga import Event, JsonObject, Status
 
 AnswerT = TypeVar("AnswerT")
 
 
 async def read_saga(settings: Settings, saga: SagaId) -> SagaView | None:
     """One saga; raises ServerUnreachable, SettingsError or NoAnswer."""
-    row = await _ask(settings, lambda model: model.by_id(saga.workflow_id))
+    row = await _ask(settings, lambda engine: ReadModel(engine).by_id(saga.workflow_id))
     return None if row is None else view_of(row)
 
 
@@ -35,7 +36,7 @@ async def read_sagas(
     """The newest sagas that are as described; raises like `read_saga`."""
     rows = await _ask(
         settings,
-        lambda model: model.sagas(
+        lambda engine: ReadModel(engine).sagas(
             saga_type=saga_type, customer_id=customer_id, status=status, limit=limit
         ),
     )
@@ -47,11 +48,17 @@ async def read_stuck(
 ) -> tuple[list[StuckView], list[AtRisk]]:
     """The sagas that have been stuck longest, and the sums of all; raises like `read_saga`."""
 
-    async def both(model: ReadModel) -> tuple[list[StuckView], list[AtRisk]]:
+    async def both(engine: AsyncEngine) -> tuple[list[StuckView], list[AtRisk]]:
+        model = ReadModel(engine)
         rows = await model.stuck(saga_type=saga_type, limit=limit)
         return [StuckView.of(row) for row in rows], await model.at_risk(saga_type=saga_type)
 
     return await _ask(settings, both) or ([], [])
+
+
+async def read_events(settings: Settings, saga: SagaId) -> list[Event[JsonObject]]:
+    """All events of one saga by their places, those of abandoned runs too; like `read_saga`."""
+    return await _ask(settings, lambda engine: EventStore(engine).events_of(saga.workflow_id)) or []
 
 
 @asynccontextmanager
@@ -70,11 +77,11 @@ async def read_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 async def _ask(
-    settings: Settings, question: Callable[[ReadModel], Awaitable[AnswerT]]
+    settings: Settings, question: Callable[[AsyncEngine], Awaitable[AnswerT]]
 ) -> AnswerT | None:
     async with read_database(settings) as engine:
         try:
-            return await question(ReadModel(engine))
+            return await question(engine)
         except DBAPIError as error:
             if _has_no_tables(error):
                 return None

@@ -52,7 +52,7 @@ def print_saga(saga: SagaId, view: SagaView, step: str | None, url: str | None) 
     for name, value in shown.items():
         if value is not None and value != "":
             rows.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
-    _console().print(Panel.fit(rows))
+    console().print(Panel.fit(rows))
 
 
 def print_sagas(views: Sequence[SagaView], saga_type: str | None) -> None:
@@ -69,7 +69,7 @@ def print_sagas(views: Sequence[SagaView], saga_type: str | None) -> None:
             _time(view.started_at),
             Text(_failure(view.failure)),
         )
-    _console().print(table)
+    console().print(table)
 
 
 def print_stuck(views: Sequence[StuckView], sums: Sequence[AtRisk]) -> None:
@@ -81,7 +81,7 @@ def print_stuck(views: Sequence[StuckView], sums: Sequence[AtRisk]) -> None:
             problem = Text(one_line(f"{failure.type}: {failure.message}"))
             table.add_row(Text(name), Text(failure.step), age(view.since), total, problem)
             name = total = ""
-    _console().print(table)
+    console().print(table)
     for one in sums:
         total = _total(total_of(one.amount_minor, one.currency))
         say(
@@ -95,7 +95,7 @@ def print_bugs(bugs: "Sequence[Bug]") -> None:
     for bug in bugs:
         fails = (Text(str(bug.saga)), age(bug.since), str(bug.attempts))
         table.add_row(*fails, bug.cause, Text(bug.message))
-    _console().print(table)
+    console().print(table)
 
 
 def _table(first: str, *others: str) -> Table:
@@ -106,10 +106,11 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _console() -> Console:
-    console = Console(highlight=False, soft_wrap=False)
+def console() -> Console:
+    """Where tables are printed."""
+    terminal = Console(highlight=False, soft_wrap=False)
     # Whoever reads a file or a pipe wants whole lines, and finds no width to fit them in.
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=200)
 
 
 def _status(view: SagaView) -> Text:

@@ -25,7 +25,20 @@ from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
 from runtime.search_attributes import SagaStatus, SagaType, registration_commands
 from runtime.settings import Settings
-from saga import NotRecoverable, Reply, SagaInput, SagaKind, Sagas, SagaState, Status
+from saga import (
+    Event,
+    JsonObject,
+    NotRecoverable,
+    Reply,
+    SagaHistory,
+    SagaInput,
+    SagaKind,
+    Sagas,
+    SagaState,
+    Status,
+    follow_saga,
+    read_saga,
+)
 from saga.messages import SagaCommandT
 
 QUERY_TIMEOUT = 1.5
@@ -100,6 +113,21 @@ class TemporalSagas:
             return Found(Status.TERMINATED, description.close_time)
         status = description.typed_search_attributes.get(SagaStatus)
         return Found(Status(status or Status.RUNNING), description.close_time)
+
+    async def history(self, saga: SagaId) -> SagaHistory | None:
+        """All that the server has of a saga; None when it has nothing, or no longer."""
+        with self.answering():
+            return await read_saga(self.client, saga.workflow_id)
+
+    async def follow(self, saga: SagaId) -> AsyncIterator[Event[JsonObject]]:
+        """A saga's events as they come, until it has closed; none if there is no such."""
+        with self.answering():
+            try:
+                async for event in follow_saga(self.client, saga.workflow_id):
+                    yield event
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def ask(self, saga: SagaId, question: Question) -> Reply | None:
         """The saga's reply, its refusal too; None when it has ended, or never was.

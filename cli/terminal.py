@@ -25,6 +25,11 @@ def say_json(document: Mapping[str, object] | Sequence[Mapping[str, object]]) ->
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def say_json_line(document: Mapping[str, object]) -> None:
+    """Write one JSON document to stdout, in one line: one of many that come one by one."""
+    typer.echo(json.dumps(document, ensure_ascii=False))
+
+
 def coloured() -> bool:
     """Whether stdout is a terminal of a person who does not mind colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

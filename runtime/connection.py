@@ -7,11 +7,11 @@ from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor, Plugin
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.codec import data_converter
 from runtime.errors import ServerUnreachable, SettingsError
 from runtime.record import read_record
 from runtime.settings import Settings
@@ -28,13 +28,13 @@ async def connect(
     runtime: Runtime | None = None,
 ) -> Client:
     """Connect to Temporal; raises SettingsError, or ServerUnreachable within about 3 seconds."""
-    config = _load()
+    config, converter = _load(), data_converter(settings)
     address = config.setdefault("target_host", local_address(settings))
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             client = await Client.connect(
                 **config,
-                data_converter=pydantic_data_converter,
+                data_converter=converter,
                 plugins=plugins,
                 interceptors=interceptors,
                 runtime=runtime,

@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     event_broker_url: Url | None = None
     """None: integration events are not published."""
 
+    saga_payload_codec: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    """`module:name` of the Temporal PayloadCodec that encrypts what the history holds."""
     saga_task_queue: Annotated[str, Field(min_length=1, max_length=200)] = "sagas"
     saga_temporal_port: PortNumber = 7233
     saga_ui_port: PortNumber = 8233

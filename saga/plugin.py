@@ -3,6 +3,7 @@
 import dataclasses
 
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -34,7 +35,7 @@ class SagaPlugin(SimplePlugin):
     def __init__(self) -> None:
         super().__init__(
             "durable-saga",
-            data_converter=pydantic_data_converter,
+            data_converter=_pydantic,
             interceptors=[CallInterceptor(), NoTimeouts()],
             workflow_runner=_in_sandbox,
         )
@@ -49,6 +50,16 @@ class SagaPlugin(SimplePlugin):
             config.get("workflow_failure_exception_types", ()),
         )
         return config
+
+
+def _pydantic(given: DataConverter | None) -> DataConverter:
+    """Payloads by pydantic; the codec that a client was given, or the replayer, stays."""
+    ours = pydantic_data_converter.payload_converter_class
+    if given is None:
+        return pydantic_data_converter
+    if given.payload_converter_class is not DefaultPayloadConverter:
+        return given
+    return dataclasses.replace(given, payload_converter_class=ours)
 
 
 def _in_sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:

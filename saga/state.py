@@ -102,25 +102,25 @@ def told_last(events: Iterable[AnyEvent]) -> list[AnyEvent]:
     A reset abandons what an older run told after the point that was gone back to; a recovery
     begins a log of its own.
     """
-    ordered = sorted(events, key=lambda event: (event.epoch, event.position))
-    places = {event.event_type: place for place, event in enumerate(ordered)}
-    ordered = ordered[places.get(SagaStarted.__name__, 0) :]
-    return _told_last(ordered)
+    return _told_last(sorted(events, key=lambda event: (event.epoch, event.position)))
 
 
 def _told_last(ordered: list[AnyEvent]) -> list[AnyEvent]:
-    resets = [i for i, event in enumerate(ordered) if event.event_type == RunReset.__name__]
-    if resets:
-        reset = data_of(ordered[resets[-1]], RunReset)
-        copied = [
-            event
-            for event in ordered[: resets[-1]]
-            if event.position < reset.from_position
-            and (event.epoch in reset.epochs or event.position in reset.awaited)
-        ]
-        ordered = _told_last(copied) + ordered[resets[-1] :]
+    begins = {SagaStarted.__name__, RunReset.__name__}
+    last = max((i for i, it in enumerate(ordered) if it.event_type in begins), default=0)
+    copied: list[AnyEvent] = []
+    if ordered and ordered[last].event_type == RunReset.__name__:
+        reset = data_of(ordered[last], RunReset)
+        copied = _told_last(
+            [
+                event
+                for event in ordered[:last]
+                if event.position < reset.from_position
+                and (event.epoch in reset.epochs or event.position in reset.awaited)
+            ]
+        )
     # Two runs may have had an answer to one call; the newer one's is what was gone on with.
-    told = {event.position: event for event in ordered}
+    told = {event.position: event for event in [*copied, *ordered[last:]]}
     return sorted(told.values(), key=lambda event: (event.epoch, event.position))
 
 

@@ -1,17 +1,26 @@
-"""The payment service: charges a card token, refunds in full."""
+"""The payment service: charges a card or a customer's account, refunds in full."""
 
 import sys
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from pydantic import Field as Constraint
 from sqlalchemy import BigInteger
 from sqlmodel import Field
 
+from services import account_routes, ledger
+from services.accounts import (
+    ACCOUNT_EXISTS,
+    ACCOUNT_UNKNOWN,
+    CURRENCY_MISMATCH,
+    INSUFFICIENT_FUNDS,
+)
 from services.application import Reading, Service
 from services.barrier import Action, BarrierRoute, Undoing
+from services.event_store import Snapshot, StoredEvent
 from services.problems import (
     BARRIER_PROBLEMS,
     NOT_FOUND,
@@ -24,13 +33,19 @@ from services.resources import Answer, Currency, FreeText, Id, Minor, Resource, 
 from services.server import command_line, run_alone
 
 CARD_DECLINED = ProblemType("urn:problem:payment:card-declined", "The card was declined", 402)
-INSUFFICIENT_FUNDS = ProblemType(
-    "urn:problem:payment:insufficient-funds", "The card has insufficient funds", 402
-)
 CARD_EXPIRED = ProblemType("urn:problem:payment:card-expired", "The card has expired", 402)
 CARD_UNKNOWN = ProblemType("urn:problem:payment:card-unknown", "The card is unknown", 422)
 ALREADY_EXISTS = ProblemType("urn:problem:payment:already-exists", "The payment exists", 409)
-PROBLEMS = (CARD_DECLINED, INSUFFICIENT_FUNDS, CARD_EXPIRED, CARD_UNKNOWN, ALREADY_EXISTS)
+CHARGE_PROBLEMS = (
+    CARD_DECLINED,
+    INSUFFICIENT_FUNDS,
+    CARD_EXPIRED,
+    CARD_UNKNOWN,
+    ACCOUNT_UNKNOWN,
+    CURRENCY_MISMATCH,
+    ALREADY_EXISTS,
+)
+PROBLEMS = (*CHARGE_PROBLEMS, ACCOUNT_EXISTS)
 
 _DECLINED_TOKENS = {
     "tok_declined": CARD_DECLINED,
@@ -48,7 +63,7 @@ class PaymentStatus(StrEnum):
 
 
 class Payment(Resource, table=True):
-    """A charge to a card, in minor units of its currency."""
+    """A charge to a card or an account, in minor units of its currency."""
 
     __tablename__ = "payments"
     collection: ClassVar[str] = "/payments"
@@ -63,14 +78,16 @@ class Payment(Resource, table=True):
 
 
 class ChargeRequest(BaseModel):
-    """A charge of `amount_minor` minor units to the card behind a token."""
+    """A charge of `amount_minor` minor units to the card or account behind a token."""
 
     payment_id: Id
     order_id: Id
     customer_id: Id
     amount_minor: Minor
     currency: Currency
-    card_token: FreeText
+    card_token: Annotated[
+        FreeText, Constraint(description="`tok_...` is a card; `acct:<id>` draws on an account.")
+    ]
 
 
 class PaymentAnswer(Answer):
@@ -105,9 +122,11 @@ class PaymentAnswer(Answer):
 router = APIRouter(tags=["payments"], route_class=BarrierRoute)
 
 
-@router.post("/payments", status_code=201, responses=documented(*BARRIER_PROBLEMS, *PROBLEMS))
+@router.post(
+    "/payments", status_code=201, responses=documented(*BARRIER_PROBLEMS, *CHARGE_PROBLEMS)
+)
 async def charge(request: ChargeRequest, operation: Action) -> PaymentAnswer:
-    """Charge a card, once."""
+    """Charge a card or an account, once."""
     payment = Payment(
         id=request.payment_id,
         status=PaymentStatus.CAPTURED,
@@ -121,7 +140,13 @@ async def charge(request: ChargeRequest, operation: Action) -> PaymentAnswer:
         updated_at=operation.now,
     )
     await operation.create(payment, ALREADY_EXISTS)
-    _check_card(request.card_token)
+    account_id = ledger.account_of(request.card_token)
+    if account_id is None:
+        _check_card(request.card_token)
+    else:
+        await ledger.withdraw(
+            operation, account_id, payment.id, request.amount_minor, request.currency
+        )
     return PaymentAnswer.of(payment)
 
 
@@ -130,6 +155,7 @@ async def refund(payment_id: Id, request: Undo, operation: Undoing) -> PaymentAn
     """Undo a charge: give all of it back, and never charge it again."""
     payment = await operation.undoing(Payment, payment_id)
     if payment.status == PaymentStatus.CAPTURED:
+        await ledger.put_back(operation, payment.id)
         payment.status = PaymentStatus.REFUNDED
         payment.refunded_minor = payment.amount_minor
         payment.refund_reason = request.reason
@@ -146,9 +172,12 @@ async def get_payment(payment_id: Id, session: Reading) -> PaymentAnswer:
     return PaymentAnswer.of(payment)
 
 
+router.include_router(account_routes.router)
+
+
 def create_app(database_url: str, *, faults: bool = False) -> FastAPI:
     """Return the payment service on a database."""
-    service = Service("payment", [Payment], router, PROBLEMS)
+    service = Service("payment", [Payment, StoredEvent, Snapshot], router, PROBLEMS)
     return service.application(database_url, faults=faults)
 
 

@@ -58,6 +58,7 @@ def call_of(direction: Direction = Direction.DO) -> dict[str, object]:
         "saga_id": "order-1",
         "epoch": 1,
         "position": 3,
+        "command_type": "ChargePayment",
         "correlation_id": "corr-1",
         "step": "charge-payment",
         "direction": direction,

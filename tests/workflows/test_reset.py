@@ -21,6 +21,8 @@ from saga import (
     SagaPlugin,
     Sagas,
     Status,
+    read_saga,
+    told_last,
 )
 from tests.orders import Order, new_order
 from tests.trips import Agency, BookTrip, TripSaga
@@ -63,6 +65,16 @@ async def outcome_of(order: Order, run_id: str) -> SagaOutcome:
     return await handle.result()
 
 
+async def tell_alike(order: Order, *run_ids: str) -> None:
+    """All runs are readable, and say which of their events the newest one has."""
+    told = await read_saga(order.env.client, order.saga_id, run_ids)
+    assert told is not None
+    assert {run.run_id for run in told.runs} >= set(run_ids)
+    assert told.runs[-1].run_id == run_ids[-1]
+    assert told.state == await order.state()
+    assert tuple(told_last(told.all_events)) == told.events
+
+
 async def replays(history: WorkflowHistory) -> None:
     replayer = Replayer(workflows=[OrderSaga], plugins=[SagaPlugin()])
     await replayer.replay_workflow(history)
@@ -74,8 +86,10 @@ async def test_a_completed_saga_completes_again_from_anywhere(real_order: Order)
     await first.result()
     run_id = str(first.result_run_id)
     epoch = (await order.state()).epoch
+    runs = [run_id]
     for task in workflow_tasks(await history(order, run_id)):
         newer = await reset(order, run_id=run_id, to=task)
+        runs.append(newer)
         outcome = await outcome_of(order, newer)
         assert outcome.status is Status.COMPLETED
         assert order.ledger == FORWARD
@@ -86,6 +100,7 @@ async def test_a_completed_saga_completes_again_from_anywhere(real_order: Order)
         assert row == await order.state()
         positions = [(e.epoch, e.position) for e in order.read_database.batches[-1].events]
         assert len(positions) == len(set(positions))
+        await tell_alike(order, *runs)
 
 
 async def test_a_compensated_saga_stays_compensated_from_anywhere(real_order: Order) -> None:
@@ -96,14 +111,17 @@ async def test_a_compensated_saga_stays_compensated_from_anywhere(real_order: Or
     ledger = list(order.ledger)
     order.participants.recover("create-shipment")
     run_id = str(first.result_run_id)
+    runs = [run_id]
     for task in workflow_tasks(await history(order, run_id))[1:]:
         newer = await reset(order, run_id=run_id, to=task)
+        runs.append(newer)
         outcome = await outcome_of(order, newer)
         assert outcome.status is Status.COMPENSATED
         assert order.ledger == ledger
         assert order.participants.standing == []
         await replays(await history(order, newer))
         assert order.read_database.batches[-1].state == await order.state()
+        await tell_alike(order, *runs)
 
 
 async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
@@ -113,10 +131,13 @@ async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
     run_id = str(first.result_run_id)
     second = await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[2])
     await outcome_of(order, second)
+    runs = [run_id, second]
     for task in workflow_tasks(await history(order, second))[1::2]:
         third = await reset(order, run_id=second, to=task)
+        runs.append(third)
         assert (await outcome_of(order, third)).status is Status.COMPLETED
         await replays(await history(order, third))
+        await tell_alike(order, *runs)
     assert order.ledger == FORWARD
 
 
