@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import events, orders, reconcile, sagas, status, stuck
+from cli.looking import events, orders, rebuild, reconcile, sagas, status, stuck
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -100,5 +100,6 @@ for command in (
     repair,
     recover,
     reconcile,
+    rebuild,
 ):
     app.command()(command)

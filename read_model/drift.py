@@ -78,9 +78,13 @@ class Found(NamedTuple):
     drift: Sequence[Drift]
 
     @property
-    def repairable(self) -> bool:
-        """Whether it differs from something that is known."""
-        return self.told is not None and bool(self.drift)
+    def row_differs(self) -> bool:
+        """Whether the row is missing or says something else."""
+        return any(one.kind in {DriftKind.ROW, DriftKind.MISSING_ROW} for one in self.drift)
+
+
+NOTHING = Found(None, ())
+"""There is nothing to compare with."""
 
 
 def place_of(row: SagaRow | None) -> Place | None:
@@ -102,7 +106,7 @@ def compared_with_events(saga_id: str, stored: Stored) -> Found:
         return Found(told, list(_row_drift(stored.row, told)))
     kind = DriftKind.INCOMPLETE if stored.events else DriftKind.ORPHAN
     if stored.row is None and not stored.events:
-        return Found(None, ())
+        return NOTHING
     status = None if stored.row is None else stored.row.status.value
     return Found(None, [Drift(saga_id, kind, "status", status)])
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import cast
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.columns import kept_json, kept_name, kept_text
 from read_model.database import connection
-from read_model.tables import EVENTS, EventRow
+from read_model.tables import EVENTS, TABLE, EventRow
 from saga.envelope import Event, JsonObject
 from saga.identity import Direction
 from saga.state import AnyEvent
@@ -92,11 +92,16 @@ class EventStore:
             query.order_by(events.occurred_at, events.saga_id, events.epoch, events.position)
         )
 
-    async def saga_ids(self, *, after: str = "", limit: int = 500) -> list[str]:
+    async def saga_ids(
+        self, *, after: str = "", limit: int = 500, without_row: bool = False
+    ) -> list[str]:
         """The next sagas that have events, after this one's id in the database's order."""
-        ids = select(EVENTS.c.saga_id).where(EVENTS.c.saga_id > after).distinct()
+        saga_id = EVENTS.c.saga_id
+        ids = select(saga_id).where(saga_id > after).distinct().order_by(saga_id).limit(limit)
+        if without_row:
+            ids = ids.where(~exists().where(TABLE.c.saga_id == saga_id))
         async with connection(self._engine) as connected:
-            return list(await connected.scalars(ids.order_by(EVENTS.c.saga_id).limit(limit)))
+            return list(await connected.scalars(ids))
 
     async def _events(self, query: Select[tuple[object, ...]]) -> list[Event[JsonObject]]:
         async with connection(self._engine) as connected:

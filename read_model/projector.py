@@ -1,18 +1,14 @@
 """Writes a saga's newest state to its row, and its events to theirs, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from read_model import statements
 from read_model.database import connection, transaction
 from read_model.event_store import event_row
-from read_model.tables import TABLE, SagaRow
-from saga.events import Status
-from saga.identity import epoch_at
+from read_model.tables import SagaRow
 from saga.state import AnyEvent, SagaState
 
 
@@ -49,7 +45,7 @@ def row_of(state: SagaState) -> SagaRow:
 
 
 class Told(NamedTuple):
-    """What there is to write of one saga."""
+    """What the log of one saga tells."""
 
     state: SagaState
     events: Sequence[AnyEvent] = ()
@@ -69,37 +65,20 @@ class SagaProjector:
         Raises:
             ServerUnreachable: the read database does not answer in time.
         """
-        if self._engine.dialect.name == "postgresql":
-            async with connection(self._engine) as connected:
-                await _write_postgres(connected, [Told(state, events)])
-        else:
-            await self.project_all([Told(state, events)])
+        # PostgreSQL needs one statement for it, and a transaction would be three round trips more.
+        single = self._engine.dialect.name == "postgresql"
+        async with (connection if single else transaction)(self._engine) as connected:
+            await write(connected, [Told(state, events)])
 
-    async def project_all(self, sagas: Iterable[Told]) -> None:
-        """Write several sagas in one transaction; raises as `project` does."""
-        # In one order, so that two who write the same rows never wait for each other.
-        told = sorted(sagas, key=lambda it: it.state.saga_id)
-        write = _write_postgres if self._engine.dialect.name == "postgresql" else _write_sqlite
-        async with transaction(self._engine) as connected:
-            await write(connected, told)
 
-    async def close(self, saga_id: str, closed_at: datetime) -> bool:
-        """Have a row say that its saga was ended from outside; whether that changed the row.
-
-        An outcome stays, and so does what a run has written that took the saga up after its end.
-
-        Raises:
-            ServerUnreachable: the read database does not answer in time.
-        """
-        ended = (
-            update(TABLE)
-            .where(TABLE.c.saga_id == saga_id)
-            .where(TABLE.c.status.not_in([status for status in Status if status.final]))
-            .where(TABLE.c.epoch <= epoch_at(closed_at))
-            .values(status=Status.TERMINATED, closed_at=closed_at)
-        )
-        async with connection(self._engine) as connected:
-            return (await connected.execute(ended)).rowcount == 1
+async def write(connected: AsyncConnection, told: Iterable[Told]) -> None:
+    """Write the newer rows and the new events of several sagas, in the caller's transaction."""
+    # In one order, so that two who write the same rows never wait for each other.
+    ordered = sorted(told, key=lambda it: it.state.saga_id)
+    if connected.dialect.name == "postgresql":
+        await _write_postgres(connected, ordered)
+    else:
+        await _write_sqlite(connected, ordered)
 
 
 async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> None:
