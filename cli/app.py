@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import events, orders, rebuild, reconcile, sagas, status, stuck
+from cli.looking import (
+    events,
+    orders,
+    rebuild,
+    reconcile,
+    sagas,
+    schedule_reconcile,
+    status,
+    stuck,
+)
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -101,5 +110,6 @@ for command in (
     recover,
     reconcile,
     rebuild,
+    schedule_reconcile,
 ):
     app.command()(command)

@@ -125,3 +125,21 @@ def rebuild(
     from cli.rebuild import rebuild as rebuilt
 
     raise typer.Exit(asyncio.run(rebuilt(Asked(one, kind, start, dry_run, as_json))))
+
+
+def schedule_reconcile(
+    at: Annotated[str | None, typer.Option(metavar="HH:MM", help="UTC; 03:00 when absent.")] = None,
+    cron: Annotated[str | None, typer.Option(metavar="EXPR", help="Instead, in UTC.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="No longer.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have Temporal compare the read database with all histories every night, and repair it."""
+    from cli.schedule import Times, unschedule_reconcile
+    from cli.schedule import schedule_reconcile as scheduled
+
+    doing = (
+        unschedule_reconcile(as_json=as_json)
+        if remove
+        else scheduled(Times.given(at, cron), as_json=as_json)
+    )
+    raise typer.Exit(asyncio.run(doing))

@@ -2,12 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import delete, text, update
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -60,13 +58,6 @@ async def everything(shop: Shop) -> list[list[dict[str, Any]]]:
         held = [[dict(row) for row in it.mappings()] for it in (sagas, events)]
     await engine.dispose()
     return held
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def working(closed_shop: Shop) -> AsyncIterator[Shop]:
-    """A shop with a worker and a database of its own."""
-    async with closed_shop.working():
-        yield closed_shop
 
 
 async def test_what_was_lost_or_altered_comes_back(working: Shop, here: Here) -> None:
