@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from read_model.columns import kept_text
 from read_model.event_store import event_of, event_row
-from read_model.projector import Told, row_of
+from read_model.projector import Told, row_values
 from read_model.tables import EventRow, SagaRow
 from saga.events import SagaStarted
 from saga.state import AnyEvent, fold, told_last
@@ -68,7 +68,7 @@ class Stored:
         """Whether both have the same row, or none."""
         if self.row is None or other.row is None:
             return self.row is other.row
-        return _columns(self.row) == _columns(other.row)
+        return _ordered(self.row.model_dump()) == _ordered(other.row.model_dump())
 
 
 class Found(NamedTuple):
@@ -124,18 +124,18 @@ def _told_by_events(rows: Sequence[EventRow]) -> Told | None:
 
 
 def _row_drift(row: SagaRow | None, told: Told) -> Iterator[Drift]:
-    saga_id, should_be = told.state.saga_id, row_of(told.state)
+    saga_id, should_be = told.state.saga_id, row_values(told.state)
     if row is None:
         status = told.state.status.value
         yield Drift(saga_id, DriftKind.MISSING_ROW, should_be=status)
         return
-    for name, value in _differing(_columns(row), _columns(should_be)):
+    for name, value in _differing(_ordered(row.model_dump()), _ordered(should_be)):
         yield Drift(saga_id, DriftKind.ROW, name, *value)
 
 
-def _columns(row: SagaRow) -> dict[str, object]:
+def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
     # As a list, since the order of the steps counts too.
-    return {**row.model_dump(), "steps": list(row.steps.items())}
+    return {**row, "steps": list(row["steps"].items())}
 
 
 def _event_drift(

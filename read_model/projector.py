@@ -1,7 +1,7 @@
 """Writes a saga's newest state to its row, and its events to theirs, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,34 +14,39 @@ from saga.state import AnyEvent, SagaState
 
 def row_of(state: SagaState) -> SagaRow:
     """The row that shows a state."""
+    return SagaRow(**{**row_values(state), "stuck": tuple(state.stuck.values())})
+
+
+def row_values(state: SagaState) -> dict[str, Any]:
+    """The columns of `row_of`, far sooner."""
     headline = state.headline
     # What a person has to mend comes before what the saga is undone for.
     failure = next(iter(state.stuck.values()), state.failure)
-    return SagaRow(
-        saga_id=state.saga_id,
-        saga_type=state.saga_type,
-        business_id=headline.business_id,
-        customer_id=headline.customer_id,
-        status=state.status,
-        cause=state.cause,
-        current_step=state.current_step,
-        failure_step=failure.step if failure else None,
-        failure_type=failure.type if failure else None,
-        failure_message=failure.message if failure else None,
-        stuck=tuple(state.stuck.values()),
-        stuck_since=state.stuck_since if state.stuck else None,
-        amount_minor=headline.amount_minor,
-        currency=headline.currency,
-        item_count=headline.item_count,
-        version=state.version,
-        epoch=state.epoch,
-        position=state.position,
-        correlation_id=state.correlation_id,
-        steps=dict(state.steps),
-        started_at=state.started_at,
-        updated_at=state.updated_at,
-        closed_at=state.closed_at,
-    )
+    return {
+        "saga_id": state.saga_id,
+        "saga_type": state.saga_type,
+        "business_id": headline.business_id,
+        "customer_id": headline.customer_id,
+        "status": state.status,
+        "cause": state.cause,
+        "current_step": state.current_step,
+        "failure_step": failure.step if failure else None,
+        "failure_type": failure.type if failure else None,
+        "failure_message": failure.message if failure else None,
+        "stuck": tuple(it.model_dump() for it in state.stuck.values()),
+        "stuck_since": state.stuck_since if state.stuck else None,
+        "amount_minor": headline.amount_minor,
+        "currency": headline.currency,
+        "item_count": headline.item_count,
+        "version": state.version,
+        "epoch": state.epoch,
+        "position": state.position,
+        "correlation_id": state.correlation_id,
+        "steps": dict(state.steps),
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "closed_at": state.closed_at,
+    }
 
 
 class Told(NamedTuple):
@@ -84,7 +89,7 @@ async def write(connected: AsyncConnection, told: Iterable[Told]) -> None:
 async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> None:
     rows = [
         {
-            **row_of(it.state).model_dump(),
+            **row_values(it.state),
             statements.GIVEN_EVENTS: [statements.as_json(event_row(event)) for event in it.events],
         }
         for it in told
@@ -102,5 +107,5 @@ async def _write_sqlite(connected: AsyncConnection, told: Sequence[Told]) -> Non
             # Known already, or of a version that another event has told.
             again = [{**event, "version": None} for event in events]
             await connected.execute(statements.SQLITE_APPEND, again)
-    rows = [row_of(it.state).model_dump() for it in told]
+    rows = [row_values(it.state) for it in told]
     await connected.execute(statements.SQLITE_UPSERT, rows)
