@@ -10,7 +10,7 @@ from cli.temporal import TemporalSagas
 from cli.terminal import note, say_json, say_json_line
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
-from saga import Event, JsonObject, SagaHistory, told_last
+from saga import Event, JsonObject, SagaHistory, SagaState, fold, told_last
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,28 @@ class EventLog:
     """Of every run, by (epoch, position)."""
     newest: frozenset[str]
     """The ids of those that the newest run has."""
+    has_history: bool
+    """False for what the read database keeps of a saga whose history is gone."""
+
+    @property
+    def state(self) -> SagaState:
+        """What the newest run's events add up to."""
+        return fold(event for event in self.events if event.event_id in self.newest)
 
     @classmethod
     def of_history(cls, history: SagaHistory) -> "EventLog":
         """What Temporal has."""
-        return cls(history.all_events, frozenset(it.event_id for it in history.events))
+        return cls(history.all_events, frozenset(it.event_id for it in history.events), True)
 
     @classmethod
     def of_table(cls, events: Sequence[Event[JsonObject]]) -> "EventLog":
         """What the read database has."""
-        return cls(events, frozenset(it.event_id for it in told_last(events)))
+        return cls(events, frozenset(it.event_id for it in told_last(events)), False)
 
 
-async def read_log(settings: Settings, saga: SagaId) -> EventLog | None:
+async def read_log(
+    settings: Settings, saga: SagaId, unknown: str = "has no events in the read database"
+) -> EventLog | None:
     """A saga's events from its history; from the read database, and said so, where that is gone.
 
     Raises:
@@ -48,7 +57,7 @@ async def read_log(settings: Settings, saga: SagaId) -> EventLog | None:
         return EventLog.of_history(history)
     events = await read_events(settings, saga)
     if not events and away is not None:
-        raise NoAnswer(f"{saga} has no events in the read database, and {away}") from away
+        raise NoAnswer(f"{saga} {unknown}, and {away}") from away
     if not events:
         return None
     why = f"whether it goes on is not known: {away}" if away else "its history is gone"

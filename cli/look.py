@@ -1,11 +1,13 @@
 """`status`, `sagas` and `orders`: what the read database says."""
 
+from cli.events import read_log
 from cli.problems import BadInput, NoAnswer
 from cli.read_database import read_saga, read_sagas
 from cli.saga_id import SagaId
 from cli.terminal import PROGRAM, note, say, say_json
 from contracts.sagas import ORDER
-from read_model.views import SagaView
+from read_model.projector import row_of
+from read_model.views import SagaView, view_of
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
 from saga import Status
@@ -16,8 +18,14 @@ async def show_saga(saga: SagaId, *, as_json: bool) -> int:
     settings = Settings.from_environment()
     view = await read_saga(settings, saga)
     if view is None:
-        return await _not_projected(settings, saga, as_json=as_json)
-    view = view if view.status.final else await _unless_ended(settings, saga, view)
+        log = await read_log(settings, saga, "is not in the read database")
+        if log is None or not log.events:
+            return await _not_begun(settings, saga, as_json=as_json)
+        if log.has_history:
+            note("not in the read database yet: from its history")
+        view = view_of(row_of(log.state))
+    elif not view.status.final:
+        view = await _unless_ended(settings, saga, view)
     if as_json:
         say_json(view.model_dump(mode="json"))
         return 0
@@ -85,21 +93,16 @@ async def _unless_ended(settings: Settings, saga: SagaId, view: SagaView) -> Sag
     return view.model_copy(update={"status": found.status, "closed_at": found.closed_at})
 
 
-async def _not_projected(settings: Settings, saga: SagaId, *, as_json: bool) -> int:
-    """A saga may be so new that only Temporal knows it."""
+async def _not_begun(settings: Settings, saga: SagaId, *, as_json: bool) -> int:
+    """A saga may be so new that no worker has seen it."""
     from cli.temporal import TemporalSagas
 
-    try:
-        found = await (await TemporalSagas.connect(settings)).find(saga)
-    except (RuntimeProblem, NoAnswer) as problem:
-        raise NoAnswer(f"{saga} is not in the read database, and {problem}") from problem
+    found = await (await TemporalSagas.connect(settings)).find(saga)
     if found is None:
         note(f"no {saga}")
         return 1
     if as_json:
         say_json({**saga.members, "status": found.status, "version": 0})
-    elif found.status is Status.TERMINATED:
-        say(f"{saga}: terminated, and not in the read database; next: {saga.recovery}")
     else:
         say(f"{saga}: {found.status}; accepted, not in the read database yet")
     return 0

@@ -107,19 +107,19 @@ def _tell(report: Report, asked: Asked) -> None:
         return
     for one in report.drift:
         say(f"{one.saga_id}: {told(one)}")
-    sagas = f"{report.sagas} saga{'s' if report.sagas != 1 else ''} looked at"
-    if not report.drift:
-        note(f"{sagas}: the read database agrees with all of them")
+    differing, sagas = len({one.saga_id for one in report.drift}), _count(report.sagas)
+    left = len({one.saga_id for one in report.drift if one.kind.lasting})
+    if not differing:
+        note(f"{sagas} looked at: the read database agrees with all of them")
     elif asked.dry_run:
-        note(f"{sagas}, {_differing(report)} differ; nothing was written")
+        note(f"{differing} of {sagas} differ; nothing was written")
     else:
-        left = len({one.saga_id for one in report.drift if one.kind.lasting})
-        more = f"; nothing is left to repair {left} others by" if left else ""
-        note(f"{sagas}, {report.repaired} repaired{more}")
+        more = f"; there is nothing to repair {left} others by" if left else ""
+        note(f"{report.repaired} of {sagas} repaired{more}")
 
 
-def _differing(report: Report) -> int:
-    return len({one.saga_id for one in report.drift})
+def _count(sagas: int) -> str:
+    return f"{sagas} saga" if sagas == 1 else f"{sagas} sagas"
 
 
 def told(drift: Drift) -> str:

@@ -48,6 +48,8 @@ class Verdict:
     ledger: tuple[Posting, ...] = ()
     left_out: str | None = None
     """Why it was not run."""
+    observed: Observed | None = None
+    """How the saga stood at the end."""
 
     @property
     def ok(self) -> bool:
@@ -158,7 +160,7 @@ class Bench:
         return Drive(definition, self.subject, self._ledger, self._client, queue)
 
     async def _judged(self, case: Case, queue: str, course: tuple[str, ...]) -> Verdict:
-        began = time.monotonic()
+        began, seen = time.monotonic(), None
         drive = self._drive(queue, () if case.given else course)
         self._ledger.strike(drive.saga_id, *case.given, *case.faults)
         try:
@@ -183,6 +185,7 @@ class Bench:
             (*drive.complaints, *found),
             time.monotonic() - began,
             tuple(self._ledger.postings(drive.saga_id)),
+            observed=seen,
         )
 
 

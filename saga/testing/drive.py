@@ -24,7 +24,7 @@ from runtime.search_attributes import SagaStatus
 from saga.client import Sagas
 from saga.events import RepairAction, Status
 from saga.handlers import SagaHandlers
-from saga.history import read_saga
+from saga.history import SagaHistory, read_saga
 from saga.pump import Batch
 from saga.start import Repair, Reply, Request, SagaOutcome
 from saga.state import SagaState
@@ -274,19 +274,28 @@ class Drive:
         """The saga as all say it stands."""
         state, attribute, history, batches = None, None, None, self._batches()
         if self.subject.on_engine:
-            state = await self._handle.query(SagaHandlers.state)
+            state, history = await self._told_alike()
             described = await self._handle.describe()
             attribute = described.typed_search_attributes.get(SagaStatus)
-            history = await read_saga(self._client, self.saga_id)
         return Observed(
             closed=closed,
             claims=claims,
             state=state,
             attribute=attribute,
             projected=_newest(batches),
-            events=tuple(event for batch in batches for event in batch.events),
+            handed=tuple(batches),
             history=history,
         )
+
+    async def _told_alike(self) -> tuple[SagaState, SagaHistory | None]:
+        """The saga's state and its history of one moment: nothing happened in between."""
+        state: SagaState = await self._handle.query(SagaHandlers.state)
+        while True:
+            history = await read_saga(self._client, self.saga_id)
+            later: SagaState = await self._handle.query(SagaHandlers.state)
+            if later == state:
+                return state, history
+            state = later
 
     async def _result(self) -> Status:
         """What the closed workflow says of itself; raises TimeoutError."""

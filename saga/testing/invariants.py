@@ -10,6 +10,7 @@ from itertools import permutations
 from saga.events import UNKNOWN, RepairAction, Status, StepFailed, StepRepaired
 from saga.history import SagaHistory
 from saga.identity import Direction
+from saga.pump import Batch
 from saga.state import AnyEvent, SagaState, StepStatus, data_of, fold, told_last
 from saga.steps import AnyStep
 from saga.testing.posting import How, Posting, Role, What
@@ -53,9 +54,14 @@ class Observed:
     """The search attribute SagaStatus."""
     projected: SagaState | None = None
     """The last state that the projection was handed."""
-    events: tuple[AnyEvent, ...] = ()
-    """Those that the projection was handed, by every run."""
+    handed: tuple[Batch, ...] = ()
+    """What the projection was handed, by every run, in the order in which it came."""
     history: SagaHistory | None = None
+
+    @property
+    def events(self) -> tuple[AnyEvent, ...]:
+        """The events that the projection was handed."""
+        return tuple(event for batch in self.handed for event in batch.events)
 
 
 class _Books:

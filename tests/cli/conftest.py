@@ -13,7 +13,6 @@ from tests.binaries import DEV_SERVER
 from tests.cli.here import Here
 from tests.cli.shop import Shop
 
-_DELETED_LATER = "history.transferProcessorEnsureCloseBeforeDelete"
 _REPORTED_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
 
 
@@ -27,8 +26,9 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             *registered,
             *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=200"),
-            # Deletes what has closed at once, instead of within half a minute.
-            *("--dynamic-config-value", f"{_DELETED_LATER}=false"),
+            # A deletion waits for both queues to say how far they are, which is every 30 s.
+            *("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="50ms"'),
+            *("--dynamic-config-value", 'history.visibilityProcessorUpdateAckInterval="50ms"'),
             # Reports a failing workflow task at once, instead of after five failures, in a minute.
             *("--dynamic-config-value", f"{_REPORTED_AFTER}=1"),
         ],

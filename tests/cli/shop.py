@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +139,11 @@ class Shop:
         await SagaProjector(engine).project(changed)
         await engine.dispose()
         return twin
+
+    def forget_rows(self) -> None:
+        """Lose the rows of all sagas; their events stay."""
+        with closing(sqlite3.connect(self.folder / "read.db")) as database, database:
+            database.execute("DELETE FROM sagas")
 
     async def has_projected(self, order_id: str) -> None:
         """Wait until an order's workflow has closed, and so its row is final."""

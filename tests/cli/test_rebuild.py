@@ -103,7 +103,7 @@ async def test_a_database_that_is_gone_is_made_again(working: Shop, here: Here) 
     ran = await here.run(working.settings, "rebuild", "--only", order_id, **anew)
     assert ran.code == 0
     assert f"order-{order_id}: there is no row, it should say completed\n" in ran.out
-    assert ran.err == "1 saga looked at, 1 repaired\n"
+    assert ran.err == "1 of 1 saga repaired\n"
     engine = open_database(anew["READ_DATABASE_URL"])
     async with engine.connect() as connected:
         rows = [

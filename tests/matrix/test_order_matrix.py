@@ -1,11 +1,15 @@
 """The order saga under each fault at each step: `--saga-matrix` for all of them."""
 
+from collections.abc import Callable
+
 import pytest
 
-from saga.testing import Verdict
+from saga.testing import Observed, Verdict
 from tests.matrix.order_subject import ORDER
 
 
 @pytest.mark.saga_matrix(ORDER)
-def test_an_order(saga_verdict: Verdict) -> None:
+def test_an_order(saga_verdict: Verdict, row_faults: Callable[[Observed], list[str]]) -> None:
     assert saga_verdict.ok, saga_verdict
+    assert saga_verdict.observed is not None
+    assert row_faults(saga_verdict.observed) == []

@@ -1,10 +1,15 @@
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadCodec
 from temporalio.testing import WorkflowEnvironment
+from typing_extensions import override
 
+from runtime.codec import data_converter
 from runtime.connection import connect, temporal_configured
 from runtime.errors import ServerUnreachable, SettingsError
 from runtime.settings import Settings
@@ -96,3 +101,35 @@ def test_temporal_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     file.write_text('[profile.default]\naddress = "temporal.internal:7233"\n')
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
     assert temporal_configured()
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("nowhere.codec:Codec", "can't be imported"),
+        ("runtime.codec:Nothing", "can't be imported"),
+        ("runtime.settings:Settings", "is no PayloadCodec"),
+    ],
+)
+def test_a_codec_that_cannot_be_had_is_told(settings: Settings, named: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=f"SAGA_PAYLOAD_CODEC: {named} {why}"):
+        data_converter(settings.model_copy(update={"saga_payload_codec": named}))
+
+
+def test_a_codec_is_taken_by_its_name(settings: Settings) -> None:
+    named = f"{Plain.__module__}:{Plain.__name__}"
+    converter = data_converter(settings.model_copy(update={"saga_payload_codec": named}))
+    assert type(converter.payload_codec).__name__ == Plain.__name__
+    assert data_converter(settings).payload_codec is None
+
+
+class Plain(PayloadCodec):
+    """Encodes nothing."""
+
+    @override
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+    @override
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
