@@ -54,8 +54,8 @@ class Server:
             await self.on_read(saga_id)
         return found
 
-    def rebuild(self, engine: AsyncEngine, *, dry_run: bool = False) -> Rebuild:
-        return Rebuild(engine, self.read, dry_run=dry_run, lag=LAG)
+    def rebuild(self, engine: AsyncEngine, *, dry_run: bool = False, lag: float = LAG) -> Rebuild:
+        return Rebuild(engine, self.read, dry_run=dry_run, lag=lag)
 
 
 @pytest_asyncio.fixture
@@ -153,9 +153,11 @@ async def test_a_row_that_is_on_its_way_is_no_drift(engine: AsyncEngine, server:
     log = a_log("d")
     server.histories["order-d"] = History(log, closed=False)
     await SagaProjector(engine).project(fold(log[:3]), log[:3])
-    looking = asyncio.create_task(server.rebuild(engine).page(["order-d"]))
+    looking = asyncio.create_task(server.rebuild(engine, lag=0.7).page(["order-d"]))
     while not server.asked:
         await asyncio.sleep(0)
+    # As long as a projection gathers events.
+    await asyncio.sleep(0.1)
     await SagaProjector(engine).project(fold(log), log[3:])
     assert await looking == Report(sagas=1)
 
