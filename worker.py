@@ -1,6 +1,6 @@
 """The worker: everything that is not configured is started here, then sagas are carried out.
 
-python worker.py [--metrics HOST:PORT] [--faults] [--saga MODULE]...
+python worker.py [--api [HOST:PORT]] [--metrics HOST:PORT] [--faults] [--saga MODULE]...
 """
 
 import argparse
@@ -25,6 +25,8 @@ from activities.projection import ProjectionActivities, projection
 from activities.publication import PublicationActivities, publication
 from activities.reconciliation import ReconciliationActivities
 from activities.shipping import ShippingActivities
+from api.application import application
+from api.server import USUAL_ADDRESS, Address, listening, serving
 from brokers.publisher import open_publisher
 from read_model.database import open_database
 from read_model.migration import migrate
@@ -149,6 +151,7 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runtime = prometheus_runtime(options.metrics)
     async with AsyncExitStack() as stack:
+        bound = stack.enter_context(listening(options.api)) if options.api else None
         processes = needed_processes(settings, faults=options.faults, runtime=runtime)
         embedded = await stack.enter_async_context(Embedded(settings, processes))
         plugins = [SagaPlugin(), *tracing_plugins()]
@@ -175,6 +178,13 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         for name, url in embedded.service_urls.items():
             log.info("%-13s %s/docs", f"{name} service", url)
         log.info("read database %s", database.url)
+        if bound is not None:
+            # A pool of its own: on SQLite one holds one connection, which projections need.
+            read = open_database(settings.read_database_url)
+            stack.push_async_callback(read.dispose)
+            api = application(client, read, settings)
+            url = await stack.enter_async_context(serving(api, bound))
+            log.info("HTTP API      %s/docs", url)
         log.info("ready: sagas of task queue %s; stop with Ctrl-C", queue)
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({stopped, projected}, return_when=asyncio.FIRST_COMPLETED)
@@ -187,6 +197,13 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
 def main() -> int:
     """Parse the options and work; the exit code."""
     parser = argparse.ArgumentParser(description="Carry out sagas; what is not configured starts.")
+    parser.add_argument(
+        "--api",
+        metavar="HOST:PORT",
+        nargs="?",
+        const=USUAL_ADDRESS,
+        help="serve the HTTP API, there or on %(const)s",
+    )
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics there")
     parser.add_argument(
         "--faults", action="store_true", help="give the embedded services fault switches"
@@ -203,6 +220,7 @@ def main() -> int:
     try:
         options.sagas = [saga for module in options.modules for saga in sagas_named(module)]
         options.activities = [it for module in options.modules for it in activities_of(module)]
+        options.api = options.api and Address.of(options.api)
         settings = Settings.from_environment()
         configure_logging(settings.saga_log_level, settings.saga_log_format)
         asyncio.run(work(settings, options))

@@ -93,7 +93,7 @@ async def queries(engine: AsyncEngine, rows: int, count: int) -> Iterator[tuple[
     async def orders(_: int) -> None:
         customer = f"c-{dice.randrange(rows // CUSTOMER_ORDERS)}"
         found = await model.sagas(saga_type="order", customer_id=customer)
-        assert len(found) == CUSTOMER_ORDERS
+        assert len(found.rows) == CUSTOMER_ORDERS
 
     return iter(
         [

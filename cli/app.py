@@ -18,6 +18,7 @@ from cli.looking import (
     schedule_reconcile,
     status,
     stuck,
+    totals,
 )
 from cli.options import Json
 from cli.steering import cancel, pause, recover, repair, resume
@@ -102,6 +103,7 @@ for command in (
     events,
     orders,
     sagas,
+    totals,
     stuck,
     cancel,
     pause,

@@ -5,8 +5,9 @@ import sys
 
 from pydantic import ValidationError
 
-from cli.json_input import json_object
-from cli.problems import BadInput, first_problem
+from cli.problems import BadInput, as_bad_input
+from contracts.json_input import json_object
+from contracts.mistakes import first_problem
 from saga import SagaCommand, SagaKind
 from saga.named import NotASaga, command_that_starts, sagas_named
 
@@ -26,7 +27,9 @@ def command_of(name: str, text: str) -> tuple[SagaKind[SagaCommand], SagaCommand
         raise BadInput(f"{name} defines several sagas: name one, as {name}:{sagas[0].__name__}")
     content = sys.stdin.buffer.read(MOST_BYTES) if text == "-" else os.fsencode(text)
     try:
-        command = command_that_starts(sagas[0]).model_validate(json_object(content, "command"))
+        with as_bad_input():
+            document = json_object(content, "command")
+        command = command_that_starts(sagas[0]).model_validate(document)
     except ValidationError as error:
         raise BadInput(f"COMMAND: {first_problem(error)}") from None
     return sagas[0].kind, command

@@ -41,16 +41,18 @@ async def list_sagas(
     customer_id: str | None,
     status: str | None,
     limit: int,
+    after: str | None,
     *,
     as_json: bool,
 ) -> int:
     """List sagas of one type or of all; returns the exit code."""
-    found = await read_sagas(
+    found, rest = await read_sagas(
         Settings.from_environment(),
         saga_type=saga_type,
         customer_id=customer_id,
         status=_status(status),
         limit=limit,
+        after=after,
     )
     if as_json:
         say_json([view.model_dump(mode="json") for view in found])
@@ -59,7 +61,10 @@ async def list_sagas(
 
         print_sagas(found, saga_type)
     else:
-        note("no orders" if saga_type == ORDER.name else "no sagas")
+        note(f"no {'more ' if after else ''}{'orders' if saga_type == ORDER.name else 'sagas'}")
+    if rest is not None:
+        # Beside the document, which is the list itself.
+        note(f"more: --after {rest}")
     return 0
 
 

@@ -1,11 +1,11 @@
-"""The commands that look: status, events, orders, sagas, stuck; and reconcile."""
+"""The commands that look: status, events, orders, sagas, totals, stuck; and reconcile."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from cli.options import ORDERS, AnyType, Customer, Id, Json, Limit, OnlyStatus, Type
+from cli.options import ORDERS, After, AnyType, Customer, Id, Json, Limit, OnlyStatus, Type
 
 
 def status(business_id: Id, saga_type: Type = ORDERS, as_json: Json = False) -> None:
@@ -21,12 +21,13 @@ def orders(
     customer: Customer = None,
     status: OnlyStatus = None,
     limit: Limit = 20,
+    after: After = None,
     as_json: Json = False,
 ) -> None:
     """List orders, the newest first, as the read database has them."""
     from cli.look import list_sagas
 
-    listing = list_sagas(ORDERS, customer, status, limit, as_json=as_json)
+    listing = list_sagas(ORDERS, customer, status, limit, after, as_json=as_json)
     raise typer.Exit(asyncio.run(listing))
 
 
@@ -35,14 +36,33 @@ def sagas(
     customer: Customer = None,
     status: OnlyStatus = None,
     limit: Limit = 20,
+    after: After = None,
     as_json: Json = False,
 ) -> None:
     """List sagas of any type, the newest first, as the read database has them."""
     from cli.look import list_sagas
     from cli.values import type_named
 
-    listing = list_sagas(type_named(saga_type), customer, status, limit, as_json=as_json)
+    listing = list_sagas(type_named(saga_type), customer, status, limit, after, as_json=as_json)
     raise typer.Exit(asyncio.run(listing))
+
+
+def totals(
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The first day, such as 2026-11-24, in UTC.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The last day; today when absent.")
+    ] = None,
+    saga_type: AnyType = None,
+    as_json: Json = False,
+) -> None:
+    """Add up sagas by the day they were started and by status; 30 days, or up to 366."""
+    from cli.totals import show_totals
+    from cli.values import type_named
+
+    kind = type_named(saga_type)
+    raise typer.Exit(asyncio.run(show_totals(since, until, kind, as_json=as_json)))
 
 
 def stuck(

@@ -15,6 +15,9 @@ AnyType = Annotated[
 Customer = Annotated[str | None, typer.Option(help="Only this customer's.")]
 OnlyStatus = Annotated[str | None, typer.Option("--status", help="Only those that stand so.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")]
+After = Annotated[
+    str | None, typer.Option(metavar="CURSOR", help="Those behind a page, as it was told there.")
+]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the saga.")]
 By = Annotated[str | None, typer.Option(help="Who; you when absent.")]
 Timeout = Annotated[

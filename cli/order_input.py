@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from cli.json_input import json_object
-from cli.order_document import Document, GivenOrder, order_of
-from cli.problems import BadInput
+from cli.problems import BadInput, as_bad_input
+from contracts.json_input import json_object
+from contracts.mistakes import BadDocument
+from contracts.order_document import Document, GivenOrder, order_of
 
 MAX_BYTES = 1_000_000
 """The size of the largest file that is read."""
@@ -51,7 +52,9 @@ class OrderOptions:
         for index, item in enumerate(self.items):
             for field in ("sku", "quantity", "unit_price"):
                 names[f"items[{index}].{field}"] = f"{field.replace('_', ' ')} of --item {item!r}"
-        return order_of({**self.given, "items": [_item(item) for item in self.items]}, names)
+        items = [_item(item) for item in self.items]
+        with as_bad_input():
+            return order_of({**self.given, "items": items}, names)
 
     def order_in(self, path: str) -> GivenOrder:
         """The order in a file, `-` for standard input; raises BadInput."""
@@ -61,7 +64,7 @@ class OrderOptions:
         source = "standard input" if path == "-" else path
         try:
             return order_of(json_object(_read(path), "order", Decimal), {})
-        except BadInput as problem:
+        except (BadInput, BadDocument) as problem:
             raise BadInput(f"{source}: {problem}") from None
 
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.problems import NoAnswer
+from cli.problems import BadInput, NoAnswer
 from cli.saga_id import SagaId
 from read_model.database import open_database
 from read_model.event_store import EventStore
-from read_model.queries import AtRisk, ReadModel
-from read_model.views import SagaView, StuckView, view_of
+from read_model.paging import BadCursor
+from read_model.queries import AtRisk, Days, ReadModel
+from read_model.views import SagaView, StuckView, TotalsView, view_of
 from runtime.settings import Settings
 from saga import Event, JsonObject, Status
 
@@ -32,15 +33,34 @@ async def read_sagas(
     customer_id: str | None,
     status: Status | None,
     limit: int,
-) -> list[SagaView]:
-    """The newest sagas that are as described; raises like `read_saga`."""
-    rows = await _ask(
-        settings,
-        lambda engine: ReadModel(engine).sagas(
-            saga_type=saga_type, customer_id=customer_id, status=status, limit=limit
-        ),
+    after: str | None,
+) -> tuple[list[SagaView], str | None]:
+    """The newest sagas that are as described, from a cursor on, and the cursor of the rest.
+
+    Raises BadInput for a cursor of another list, else like `read_saga`.
+    """
+    try:
+        page = await _ask(
+            settings,
+            lambda engine: ReadModel(engine).sagas(
+                saga_type=saga_type,
+                customer_id=customer_id,
+                status=status,
+                limit=limit,
+                after=after,
+            ),
+        )
+    except BadCursor as problem:
+        raise BadInput(f"--after: {problem}") from None
+    return ([view_of(row) for row in page.rows], page.next) if page else ([], None)
+
+
+async def read_totals(settings: Settings, days: Days, saga_type: str | None) -> TotalsView:
+    """The sums of each day; raises like `read_saga`."""
+    totals = await _ask(
+        settings, lambda engine: ReadModel(engine).totals(days, saga_type=saga_type)
     )
-    return [view_of(row) for row in rows or ()]
+    return TotalsView.of(days, totals or ())
 
 
 async def read_stuck(
@@ -50,8 +70,8 @@ async def read_stuck(
 
     async def both(engine: AsyncEngine) -> tuple[list[StuckView], list[AtRisk]]:
         model = ReadModel(engine)
-        rows = await model.stuck(saga_type=saga_type, limit=limit)
-        return [StuckView.of(row) for row in rows], await model.at_risk(saga_type=saga_type)
+        page = await model.stuck(saga_type=saga_type, limit=limit)
+        return [StuckView.of(row) for row in page.rows], await model.at_risk(saga_type=saga_type)
 
     return await _ask(settings, both) or ([], [])
 

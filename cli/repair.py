@@ -5,8 +5,9 @@ import os
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from cli.json_input import json_object
 from cli.problems import BadInput
+from contracts.json_input import json_object
+from contracts.mistakes import BadDocument
 from saga import Repair, RepairAction
 
 
@@ -29,7 +30,7 @@ def repair_of(
         )
         # What JSON can write and UTF-8 cannot would otherwise fail on the way.
         repair.model_dump_json()
-    except BadInput as problem:
+    except BadDocument as problem:
         raise BadInput(f"--with: {problem}; write it like '{{\"amount_minor\": 5}}'") from None
     except (ValidationError, PydanticSerializationError):
         raise BadInput("--with: it holds what cannot be sent: broken text, or too deep") from None

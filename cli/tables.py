@@ -14,7 +14,7 @@ from cli.progress import told
 from cli.saga_id import SagaId
 from cli.terminal import one_line, say
 from read_model.queries import AtRisk
-from read_model.views import FailureView, SagaView, StuckView, TotalView, total_of
+from read_model.views import FailureView, SagaView, StuckView, TotalsView, TotalView, total_of
 from saga import Failure, Status
 
 if TYPE_CHECKING:
@@ -69,6 +69,15 @@ def print_sagas(views: Sequence[SagaView], saga_type: str | None) -> None:
             _time(view.started_at),
             Text(_failure(view.failure)),
         )
+    console().print(table)
+
+
+def print_totals(view: TotalsView) -> None:
+    """Print a line for each day, status and currency."""
+    table = _table("day", "status", "sagas", "total")
+    for one in view.totals:
+        status = Text(one.status, style=_STYLES.get(one.status, ""))
+        table.add_row(Text(str(one.day)), status, str(one.sagas), _total(one.total))
     console().print(table)
 
 

@@ -3,15 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple, Self, TypeAlias
 from urllib.parse import quote
 
 from temporalio.client import (
     Client,
     WorkflowExecution,
-    WorkflowExecutionStatus,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -23,7 +20,7 @@ from cli.problems import NoAnswer
 from cli.saga_id import SagaId
 from runtime.connection import configured_address, configured_namespace, connect
 from runtime.record import read_record
-from runtime.search_attributes import SagaStatus, SagaType, registration_commands
+from runtime.search_attributes import SagaType, registration_commands
 from runtime.settings import Settings
 from saga import (
     Event,
@@ -35,31 +32,17 @@ from saga import (
     SagaKind,
     Sagas,
     SagaState,
-    Status,
     follow_saga,
     read_saga,
 )
+from saga.client import Found
 from saga.messages import SagaCommandT
 
 QUERY_TIMEOUT = 1.5
 """Seconds; a worker that is there answers in milliseconds, and without one Temporal is silent."""
 
-_ENDED_FROM_OUTSIDE = {
-    WorkflowExecutionStatus.TERMINATED,
-    WorkflowExecutionStatus.TIMED_OUT,
-    WorkflowExecutionStatus.FAILED,
-}
-
 Question: TypeAlias = Callable[[Sagas, str], Awaitable[Reply]]
 """What a person asks of the saga with a workflow id, e.g. to cancel it."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What Temporal itself knows of a saga, without asking a worker."""
-
-    status: Status
-    closed_at: datetime | None
 
 
 class SagaRun(NamedTuple):
@@ -101,18 +84,8 @@ class TemporalSagas:
 
     async def find(self, saga: SagaId) -> Found | None:
         """What Temporal knows of a saga; None when there is no such, or no longer."""
-        handle = self.client.get_workflow_handle(saga.workflow_id)
         with self.answering():
-            try:
-                description = await handle.describe()
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return None
-                raise
-        if description.status in _ENDED_FROM_OUTSIDE:
-            return Found(Status.TERMINATED, description.close_time)
-        status = description.typed_search_attributes.get(SagaStatus)
-        return Found(Status(status or Status.RUNNING), description.close_time)
+            return await self._sagas.find(saga.workflow_id)
 
     async def history(self, saga: SagaId) -> SagaHistory | None:
         """All that the server has of a saga; None when it has nothing, or no longer."""

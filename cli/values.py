@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from cli.problems import BadInput, first_problem
+from cli.problems import BadInput
 from cli.saga_id import SagaId
 from contracts.commands import Id, Text
+from contracts.mistakes import first_problem
 from contracts.sagas import ORDER
 
 _AnyId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]

@@ -1,22 +1,68 @@
-"""What is asked of the read model."""
+"""What is asked of the read model, each question answered by way of an index."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import NamedTuple, Self
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Date, Dialect, func, literal_column, or_, type_coerce
+from sqlalchemy import select as select_columns
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from read_model.database import connection
+from read_model.paging import Listing, Page, Place
 from read_model.tables import TABLE, SagaRow
 from saga.events import Status
+
+MOST_DAYS = 366
+"""For how many days totals are added up at most: all rows of these days are read."""
+USUAL_DAYS = 30
+
+
+class BadRange(ValueError):
+    """There is no day between the two, or there are too many; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days in UTC, the first and the last of them included; raises BadRange."""
+
+    since: date
+    until: date
+
+    def __post_init__(self) -> None:
+        if self.until < self.since:
+            raise BadRange(f"no day is from {self.since} until {self.until}")
+        if (self.until - self.since).days >= MOST_DAYS:
+            raise BadRange(f"{self.since} until {self.until} is more than {MOST_DAYS} days")
+
+    @classmethod
+    def of(cls, since: date | None, until: date | None) -> Self:
+        """The days from `since`, else thirty of them, until `until`, else today."""
+        last = until or datetime.now(UTC).date()
+        if since is not None:
+            return cls(since, last)
+        return cls(date.fromordinal(max(1, last.toordinal() - USUAL_DAYS + 1)), last)
 
 
 class AtRisk(NamedTuple):
     """How many sagas need a person, and what is at stake in them."""
 
+    currency: str | None
+    """None for the sagas that are about no money."""
+    sagas: int
+    amount_minor: int | None
+
+
+class DayTotal(NamedTuple):
+    """How many sagas of one day stand so today, and what they are about in one currency."""
+
+    day: date
+    """The day in UTC on which they were started."""
+    status: Status
     currency: str | None
     """None for the sagas that are about no money."""
     sagas: int
@@ -53,23 +99,79 @@ class ReadModel:
         customer_id: str | None = None,
         status: Status | None = None,
         limit: int = 20,
-    ) -> list[SagaRow]:
-        """The newest sagas that are as described, the last started first."""
+        after: str | None = None,
+    ) -> Page:
+        """The sagas that are as described, the last started first, from the cursor `after` on.
+
+        Raises:
+            BadCursor: `after` is no cursor of this list.
+        """
+        listing = Listing("sagas", saga_type, customer_id, status)
+        started, saga_id = col(SagaRow.started_at), col(SagaRow.saga_id)
+        kind: ColumnElement[str] = TABLE.c.saga_type
+        stands: ColumnElement[Status] = TABLE.c.status
         query = select(SagaRow)
-        if saga_type is not None:
-            query = query.where(col(SagaRow.saga_type) == saga_type)
         if customer_id is not None:
             query = query.where(col(SagaRow.customer_id) == customer_id)
+            if self._engine.dialect.name == "sqlite":
+                # Without statistics it would rather read all orders than one customer's: an
+                # expression is no column of an index.
+                kind, stands = func.coalesce(kind, kind), func.coalesce(stands, stands)
+        if saga_type is not None:
+            query = query.where(kind == saga_type)
         if status is not None:
-            query = query.where(col(SagaRow.status) == status)
-        newest_first = query.order_by(col(SagaRow.started_at).desc(), col(SagaRow.saga_id))
-        return await self._rows(newest_first.limit(limit))
+            query = query.where(stands == status)
+        if after is not None:
+            place = listing.place(after)
+            # The first condition is for the index, the second only for what started at once.
+            behind = or_(started < place.instant, saga_id > place.saga_id)
+            query = query.where(started <= place.instant, behind)
+        rows = await self._rows(query.order_by(started.desc(), saga_id).limit(limit + 1))
+        return listing.page([(row, Place(row.started_at, row.saga_id)) for row in rows], limit)
 
-    async def stuck(self, *, saga_type: str | None = None, limit: int = 20) -> list[SagaRow]:
-        """The sagas that need a person, those first that have needed one for the longest time."""
+    async def stuck(
+        self, *, saga_type: str | None = None, limit: int = 20, after: str | None = None
+    ) -> Page:
+        """The sagas that need a person, those first that have needed one for the longest time.
+
+        All that are stuck are read and put in order, which are few as long as someone repairs.
+
+        Raises:
+            BadCursor: `after` is no cursor of this list.
+        """
+        listing = Listing("stuck", saga_type)
         since = func.coalesce(col(SagaRow.stuck_since), col(SagaRow.updated_at))
+        saga_id = col(SagaRow.saga_id)
         query = select(SagaRow).where(*_stuck(saga_type))
-        return await self._rows(query.order_by(since, col(SagaRow.saga_id)).limit(limit))
+        if after is not None:
+            place = listing.place(after)
+            behind = or_(since > place.instant, saga_id > place.saga_id)
+            query = query.where(since >= place.instant, behind)
+        rows = await self._rows(query.order_by(since, saga_id).limit(limit + 1))
+        places = [(row, Place(row.stuck_since or row.updated_at, row.saga_id)) for row in rows]
+        return listing.page(places, limit)
+
+    async def totals(self, days: Days, *, saga_type: str | None = None) -> list[DayTotal]:
+        """Sums of each day, status and currency, the newest day first."""
+        day, status, currency = _day(self._engine.dialect), TABLE.c.status, TABLE.c.currency
+        started = TABLE.c.started_at
+        sums = (
+            select_columns(day, status, currency, func.count(), func.sum(TABLE.c.amount_minor))
+            .where(started >= datetime.combine(days.since, time.min, UTC))
+            .where(started <= datetime.combine(days.until, time.max, UTC))
+            .group_by(day, status, currency)
+        )
+        if saga_type is not None:
+            sums = sums.where(TABLE.c.saga_type == saga_type)
+        async with connection(self._engine) as connected:
+            totals = [
+                DayTotal(on, stands, name, count, None if amount is None else int(amount))
+                for on, stands, name, count, amount in await connected.execute(sums)
+            ]
+        order = list(Status)
+        return sorted(
+            totals, key=lambda it: (-it.day.toordinal(), order.index(it.status), it.currency or "")
+        )
 
     async def at_risk(self, *, saga_type: str | None = None) -> list[AtRisk]:
         """What is at stake in all sagas that need a person: a sum for each currency."""
@@ -101,3 +203,11 @@ class ReadModel:
 def _stuck(saga_type: str | None) -> list[ColumnElement[bool]]:
     wanted = [col(SagaRow.status) == Status.STUCK]
     return wanted if saga_type is None else [*wanted, col(SagaRow.saga_type) == saga_type]
+
+
+def _day(dialect: Dialect) -> ColumnElement[date]:
+    """The day in UTC on which a saga was started."""
+    started = TABLE.c.started_at
+    if dialect.name == "postgresql":
+        return type_coerce(func.date(func.timezone(literal_column("'UTC'"), started)), Date)
+    return type_coerce(func.date(started), Date)

@@ -71,7 +71,15 @@ TABLE = METADATA.tables["sagas"]
 Index("ix_sagas_business", TABLE.c.saga_type, TABLE.c.business_id)
 Index("ix_sagas_customer", TABLE.c.customer_id, TABLE.c.started_at.desc(), TABLE.c.saga_id)
 Index("ix_sagas_type", TABLE.c.saga_type, TABLE.c.started_at.desc(), TABLE.c.saga_id)
-Index("ix_sagas_status", TABLE.c.status, TABLE.c.updated_at)
+Index("ix_sagas_status", TABLE.c.status, TABLE.c.started_at.desc(), TABLE.c.saga_id)
+Index(
+    "ix_sagas_type_status",
+    TABLE.c.saga_type,
+    TABLE.c.status,
+    TABLE.c.started_at.desc(),
+    TABLE.c.saga_id,
+)
+Index("ix_sagas_started", TABLE.c.started_at.desc(), TABLE.c.saga_id)
 Index("ix_sagas_correlation", TABLE.c.correlation_id)
 
 

@@ -1,9 +1,10 @@
-"""The documents about sagas that the commands of `starter.py` print with `--json`.
+"""The documents about sagas that `starter.py` prints with `--json` and the HTTP API answers.
 
 Their members stay as they are: one may be added, none is renamed, retyped or removed.
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Self
 
@@ -12,6 +13,7 @@ from typing_extensions import override
 
 from contracts.money import decimal_amount
 from contracts.sagas import ORDER
+from read_model.queries import Days, DayTotal
 from read_model.tables import SagaRow
 from saga.events import Cause, Status
 from saga.state import StepStatus
@@ -138,6 +140,38 @@ class StuckView(View):
             cause=row.cause,
             at_risk=total_of(row.amount_minor, row.currency),
         )
+
+
+class DayTotalView(View):
+    """The sagas that were started on one day, stand so now, and are about one currency."""
+
+    day: date
+    status: Status
+    sagas: int
+    total: TotalView | None
+    """Their sum; null for those that are about no money."""
+
+
+class TotalsView(View):
+    """The sums of each day in UTC, from `since` until `until`, the newest day first."""
+
+    since: date
+    until: date
+    totals: tuple[DayTotalView, ...]
+
+    @classmethod
+    def of(cls, days: Days, totals: Sequence[DayTotal]) -> Self:
+        """The document about these days."""
+        views = (
+            DayTotalView(
+                day=one.day,
+                status=one.status,
+                sagas=one.sagas,
+                total=total_of(one.amount_minor, one.currency),
+            )
+            for one in totals
+        )
+        return cls(since=days.since, until=days.until, totals=tuple(views))
 
 
 def _failure(row: SagaRow) -> FailureView | None:

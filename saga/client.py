@@ -3,23 +3,33 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
 from saga.identity import DIGEST, saga_id
 from saga.messages import Headline, SagaCommand, SagaCommandT
-from saga.recovery import recover
+from saga.recovery import ENDED_FROM_OUTSIDE, recover
 from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
 
 
 class DifferentCommand(Exception):
     """The business id belongs to a saga that another command has started."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Temporal itself knows of a saga, without asking a worker."""
+
+    status: Status
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,19 @@ class Sagas:
                 raise DifferentCommand(workflow_id) from None
             return Started(workflow_id, new=False)
         return Started(workflow_id, new=True)
+
+    async def find(self, workflow_id: str) -> Found | None:
+        """What Temporal knows of a saga; None when there is no such, or no longer."""
+        try:
+            description = await self._handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        if description.status in ENDED_FROM_OUTSIDE:
+            return Found(Status.TERMINATED, description.close_time)
+        status = description.typed_search_attributes.get(SagaStatus)
+        return Found(Status(status or Status.RUNNING), description.close_time)
 
     async def state(self, workflow_id: str) -> SagaState:
         """What the workflow itself says, ahead of the read model; needs a worker that answers."""

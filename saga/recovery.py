@@ -24,7 +24,7 @@ from saga.run_log import RunLog
 from saga.start import Recovery, Reply, Request, Sent
 from saga.state import data_of
 
-_ENDED_FROM_OUTSIDE = {
+ENDED_FROM_OUTSIDE = {
     WorkflowExecutionStatus.TERMINATED,
     WorkflowExecutionStatus.TIMED_OUT,
     WorkflowExecutionStatus.FAILED,
@@ -73,7 +73,7 @@ async def _ended(client: Client, workflow_id: str) -> WorkflowExecutionDescripti
         raise
     if described.status is WorkflowExecutionStatus.RUNNING:
         raise NotRecoverable(f"{workflow_id} is still running: cancel it instead")
-    if described.status not in _ENDED_FROM_OUTSIDE:
+    if described.status not in ENDED_FROM_OUTSIDE:
         raise NotRecoverable(f"{workflow_id} was not cut off: it has come to its outcome")
     return described
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("demo",),
     ("examples",),
     ("worker", "starter"),
-    ("cli",),
+    ("api", "cli"),
     ("workflows",),
     ("activities",),
     ("read_model",),
@@ -62,6 +62,22 @@ def test_services_stand_alone() -> None:
         if room == "services":
             assert imported_rooms(path) <= {"services"}, path
             assert "temporalio" not in path.read_text(), path
+
+
+def test_the_api_has_two_sides_that_meet_in_one_place() -> None:
+    names = ("temporalio", "read_model", "cli", "services")
+    sides = {
+        "commands.py": {"temporalio"},
+        "queries.py": {"read_model"},
+        "application.py": {"temporalio", "read_model"},
+        "__main__.py": {"read_model"},
+    }
+    for room, path in modules():
+        if room == "api":
+            known = {name for name in names if f"from {name}" in path.read_text()}
+            assert known == sides.get(path.name, set()), path
+            other = {"commands.py": "api.queries", "queries.py": "api.commands"}.get(path.name)
+            assert other is None or other not in path.read_text()
 
 
 def test_the_engine_says_no_word_of_orders() -> None:

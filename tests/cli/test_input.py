@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.order_document import order_of
 from cli.order_input import MAX_BYTES, OrderOptions
 from cli.problems import BadInput
 from cli.process import run
 from contracts.commands import MAX_ITEMS
+from contracts.order_document import order_of
 from tests.cli.shop import ORDER
 
 DOCUMENT = (

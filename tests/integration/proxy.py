@@ -9,7 +9,7 @@ _CHUNK = 65536
 
 
 class Proxy:
-    """Stands in front of a server's Unix socket; begins in the mode `forward`."""
+    """Stands in front of a server's Unix socket or `host:port`; begins in the mode `forward`."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -63,7 +63,7 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._pass_or_hang()
-        behind, before = await asyncio.open_unix_connection(self._target)
+        behind, before = await _open(self._target)
         flows = [
             asyncio.create_task(self._pump(reader, before)),
             asyncio.create_task(self._pump(behind, writer)),
@@ -89,13 +89,20 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy_to(target: str) -> AsyncIterator[Proxy]:
-    """A proxy in front of a Unix socket."""
+    """A proxy in front of a Unix socket, or of a `host:port`."""
     proxy = Proxy(target)
     await proxy.forward()
     try:
         yield proxy
     finally:
         await proxy.close()
+
+
+async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if target.startswith("/"):
+        return await asyncio.open_unix_connection(target)
+    host, _, port = target.rpartition(":")
+    return await asyncio.open_connection(host, int(port))
 
 
 def _bound(port: int) -> socket.socket:

@@ -160,7 +160,7 @@ async def test_first_states_at_once_all_succeed(engine: AsyncEngine, database_ur
             await asyncio.wait(tasks, timeout=0.03)
         await asyncio.gather(*tasks)
     await gate.close()
-    assert len(await ReadModel(engine).sagas(limit=100)) == 20
+    assert len((await ReadModel(engine).sagas(limit=100)).rows) == 20
 
 
 @pytest.mark.asyncio

@@ -1,16 +1,24 @@
-"""Queries find what is asked for, the newest first, with the help of an index."""
+"""Queries find what is asked for, the newest first, page by page."""
 
-from datetime import timedelta
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, text
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from read_model.paging import BadCursor, Page
 from read_model.projector import SagaProjector
-from read_model.queries import AtRisk, ReadModel
+from read_model.queries import AtRisk, BadRange, Days, DayTotal, ReadModel
+from read_model.tables import TABLE
 from saga import Status
 from tests.read_model.states import START, compensated, completed, stuck
+
+
+def names(page: Page) -> list[str]:
+    return [row.business_id for row in page.rows]
 
 
 @pytest_asyncio.fixture
@@ -60,10 +68,10 @@ async def test_sagas(
     limit: int,
     found: list[str],
 ) -> None:
-    rows = await read_model.sagas(
+    page = await read_model.sagas(
         saga_type=saga_type, customer_id=customer_id, status=status, limit=limit
     )
-    assert [row.business_id for row in rows] == found
+    assert names(page) == found
 
 
 @pytest_asyncio.fixture
@@ -93,8 +101,7 @@ async def needing(engine: AsyncEngine) -> ReadModel:
 async def test_what_needs_a_person_comes_with_the_oldest_first(
     needing: ReadModel, saga_type: str | None, limit: int, found: list[str]
 ) -> None:
-    rows = await needing.stuck(saga_type=saga_type, limit=limit)
-    assert [row.business_id for row in rows] == found
+    assert names(await needing.stuck(saga_type=saga_type, limit=limit)) == found
 
 
 @pytest.mark.asyncio
@@ -108,7 +115,7 @@ async def test_a_later_event_makes_no_saga_younger(engine: AsyncEngine) -> None:
     )
     for state in (young, tried_again):
         await SagaProjector(engine).project(state)
-    assert [it.business_id for it in await ReadModel(engine).stuck()] == ["old", "new"]
+    assert names(await ReadModel(engine).stuck()) == ["old", "new"]
 
 
 @pytest.mark.asyncio
@@ -135,32 +142,142 @@ async def test_statuses_of_those_that_have_a_row(needing: ReadModel) -> None:
 async def test_sagas_started_at_once_come_in_the_order_of_their_ids(engine: AsyncEngine) -> None:
     for name in "cab":
         await SagaProjector(engine).project(completed(name)[-1])
-    rows = await ReadModel(engine).sagas()
-    assert [row.business_id for row in rows] == ["a", "b", "c"]
+    assert names(await ReadModel(engine).sagas()) == ["a", "b", "c"]
+
+
+async def pages(asked: Callable[[str | None], Awaitable[Page]]) -> list[list[str]]:
+    """All pages of a list, each asked for with the cursor of the one before."""
+    page = await asked(None)
+    told = [names(page)]
+    while page.next is not None:
+        page = await asked(page.next)
+        told.append(names(page))
+    return told
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_no_query_sorts_or_reads_the_whole_table(engine: AsyncEngine) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
+async def test_pages_follow_one_another(read_model: ReadModel) -> None:
+    assert await pages(lambda after: read_model.sagas(limit=2, after=after)) == [
+        ["t", "c"],
+        ["b", "a"],
+        ["o-2"],
+    ]
+    orders = lambda after: read_model.sagas(  # noqa: E731
+        saga_type="order", status=Status.COMPLETED, limit=1, after=after
+    )
+    assert await pages(orders) == [["c"], ["a"]]
+    mine = lambda after: read_model.sagas(customer_id="c-1", limit=3, after=after)  # noqa: E731
+    assert await pages(mine) == [["c", "a", "o-2"]]
 
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def note(_c: object, _k: object, sql: str, values: tuple[object, ...], *_: object) -> None:
-        asked.append((sql, values))
 
+@pytest.mark.asyncio
+async def test_pages_part_sagas_that_were_started_at_once(engine: AsyncEngine) -> None:
+    for name in "dbaec":
+        await SagaProjector(engine).project(completed(name)[-1])
     queries = ReadModel(engine)
-    await queries.sagas(saga_type="order")
-    await queries.sagas(customer_id="c-1")
-    await queries.saga("order", "a")
-    await queries.by_id("order-a")
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
-    selects = [it for it in asked if it[0].startswith("SELECT")]
-    assert len(selects) == 4
+    told = await pages(lambda after: queries.sagas(limit=2, after=after))
+    assert told == [["a", "b"], ["c", "d"], ["e"]]
+
+
+@pytest.mark.asyncio
+async def test_pages_of_what_is_stuck(needing: ReadModel, engine: AsyncEngine) -> None:
+    # As old as `u`, and written before rows said since when.
+    await SagaProjector(engine).project(
+        stuck(business_id="v", saga_type="trip", start=START + timedelta(hours=3))
+    )
     async with engine.connect() as connected:
-        for sql, values in selects:
-            plan = await connected.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
-            steps = [row.detail for row in plan]
-            assert len(steps) == 1, steps
-            assert "USING INDEX" in steps[0], steps
-        assert await connected.scalar(text("PRAGMA journal_mode")) == "wal"
-        assert await connected.scalar(text("PRAGMA synchronous")) == 1
+        await connected.execute(
+            update(TABLE).where(TABLE.c.business_id == "v").values(stuck_since=None)
+        )
+    told = await pages(lambda after: needing.stuck(limit=2, after=after))
+    assert told == [["b", "a"], ["t", "u"], ["v"]]
+    assert (await needing.stuck(limit=4)).next is not None
+    assert (await needing.stuck(limit=5)).next is None
+
+
+@pytest.mark.asyncio
+async def test_pages_stay_when_sagas_are_added(read_model: ReadModel, engine: AsyncEngine) -> None:
+    first = await read_model.sagas(limit=2)
+    newer = completed("new", start=START + timedelta(hours=9))[-1]
+    await SagaProjector(engine).project(newer)
+    assert names(await read_model.sagas(limit=2, after=first.next)) == ["b", "a"]
+    assert names(await read_model.sagas(limit=2)) == ["new", "t"]
+
+
+def opaque(content: str) -> str:
+    return base64.urlsafe_b64encode(content.encode()).decode()
+
+
+@pytest.mark.asyncio
+async def test_a_broken_cursor_is_told(read_model: ReadModel) -> None:
+    whole = (await read_model.sagas(limit=2)).next
+    assert whole is not None
+    cut = [whole[:length] for length in range(len(whole))]
+    texts = (
+        *("{}", "[]", "1", '["", "", ""]', '["", 5, "a"]', '["", "2026-01-01", "a"]', "[" * 9000),
+        *('["", "2026-01-01T00:00:00+00:00", 5]', '["", "2026-01-01T00:00:00+00:00", "\\ud800"]'),
+        '["", "0001-01-01T00:00:00+09:00", "a"]',
+    )
+    for broken in (*cut, whole + "x", "é", "order-a", *(opaque(it) for it in texts)):
+        with pytest.raises(BadCursor, match="this is no cursor"):
+            await read_model.sagas(limit=2, after=broken)
+
+
+@pytest.mark.asyncio
+async def test_a_cursor_of_another_list_is_told(read_model: ReadModel) -> None:
+    cursor = (await read_model.sagas(limit=2)).next
+    for asked in (
+        read_model.sagas(saga_type="order", after=cursor),
+        read_model.sagas(customer_id="order", after=cursor),
+        read_model.sagas(status=Status.RUNNING, after=cursor),
+        read_model.stuck(after=cursor),
+    ):
+        with pytest.raises(BadCursor, match="another list's"):
+            await asked
+    assert names(await read_model.sagas(limit=1, after=cursor)) == ["b"]
+
+
+@pytest.mark.asyncio
+async def test_totals_are_by_day_status_and_currency(engine: AsyncEngine) -> None:
+    projector, midnight = SagaProjector(engine), datetime(2026, 3, 2, tzinfo=UTC)
+    starts = {
+        "first": midnight - timedelta(days=1),
+        "last": midnight - timedelta(microseconds=1),
+        "next": midnight,
+        "late": midnight + timedelta(hours=23),
+    }
+    for name, start in starts.items():
+        await projector.project(completed(name, start=start)[-1])
+    await projector.project(completed("trip", saga_type="trip", start=midnight)[-1])
+    for number, money in enumerate([(10**17, "EUR"), (10**17, "EUR"), (7, "JPY"), None]):
+        waits = stuck(business_id=f"s{number}", money=money, start=midnight)
+        await projector.project(waits)
+    queries, first, second = ReadModel(engine), date(2026, 3, 1), date(2026, 3, 2)
+    done, needs = Status.COMPLETED, Status.STUCK
+    on_second = [
+        DayTotal(second, needs, None, 1, None),
+        DayTotal(second, needs, "EUR", 2, 2 * 10**17),
+        DayTotal(second, needs, "JPY", 1, 7),
+        DayTotal(second, done, "USD", 3, 3 * 2820),
+    ]
+    on_first = [DayTotal(first, done, "USD", 2, 2 * 2820)]
+    assert await queries.totals(Days(first, second)) == on_second + on_first
+    assert await queries.totals(Days(first, first)) == on_first
+    assert await queries.totals(Days(second, second)) == on_second
+    trips = await queries.totals(Days(first, second), saga_type="trip")
+    assert trips == [DayTotal(second, done, "USD", 1, 2820)]
+    assert await queries.totals(Days(date.min, date.min)) == []
+    assert await queries.totals(Days(date.max, date.max)) == []
+
+
+def test_days_are_a_bounded_range() -> None:
+    day = date(2026, 3, 1)
+    assert Days.of(None, day) == Days(date(2026, 1, 31), day)
+    assert Days.of(None, date.min) == Days(date.min, date.min)
+    today = Days.of(day, None).until
+    assert abs((datetime.now(UTC).date() - today).days) <= 1
+    assert Days(day, day + timedelta(days=365)).since == day
+    with pytest.raises(BadRange, match="is more than 366 days"):
+        Days(day, day + timedelta(days=366))
+    with pytest.raises(BadRange, match="no day is from 2026-03-01 until 2026-02-28"):
+        Days(day, day - timedelta(days=1))

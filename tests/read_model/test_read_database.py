@@ -91,7 +91,7 @@ async def test_sqlite_held_by_another_process(
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(ServerUnreachable, match="locked"):
         await SagaProjector(engine).project(completed()[-1])
-    assert await ReadModel(engine).sagas() == []
+    assert (await ReadModel(engine).sagas()).rows == []
     other.close()
     await SagaProjector(engine).project(completed()[-1])
     await engine.dispose()

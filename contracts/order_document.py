@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, WithJsonSchema
 
-from cli.problems import BadInput, first_problem
 from contracts.commands import MAX_ITEMS, Currency, Id, Line, PlaceOrder, Text
+from contracts.mistakes import BadDocument, first_problem
 from contracts.money import Money
 
 Document = Mapping[str, object]
@@ -28,21 +29,30 @@ class GivenOrder:
     """Whether its id was given too; else it is new, and so was never placed before."""
 
 
-class _Item(BaseModel):
+class OrderItem(BaseModel):
+    """One line of an order."""
+
     model_config = ConfigDict(extra="forbid")
 
     sku: Id
     quantity: StrictInt = Field(ge=1, le=1_000_000)
-    unit_price: object
+    unit_price: Annotated[
+        object,
+        WithJsonSchema(
+            {"type": ["string", "number"], "title": "Unit Price", "examples": ["12.50"]}
+        ),
+    ]
 
 
-class _Order(BaseModel):
+class OrderDocument(BaseModel):
+    """An order as it is written down: prices are decimals such as `12.50`, as texts or numbers."""
+
     model_config = ConfigDict(extra="forbid")
 
     order_id: Id | None = None
     customer_id: Id
     currency: Currency = "USD"
-    items: tuple[_Item, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: tuple[OrderItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
     card_token: Id
     ship_to: Text
 
@@ -51,12 +61,12 @@ def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
     """The order that a document says; `names` tells where a field was given, e.g. `--customer`.
 
     Raises:
-        BadInput: names the first field that is wrong.
+        BadDocument: names the first field that is wrong.
     """
     try:
-        given = _Order.model_validate(document)
+        given = OrderDocument.model_validate(document)
     except ValidationError as error:
-        raise BadInput(first_problem(error, names)) from None
+        raise BadDocument(first_problem(error, names)) from None
     lines = []
     for index, item in enumerate(given.items):
         try:
@@ -67,7 +77,7 @@ def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
             why = str(error)
             if isinstance(error, ValidationError):
                 why = first_problem(error, {"unit_price_minor": "in cents"})
-            raise BadInput(f"{names.get(place, place)}: {why}") from None
+            raise BadDocument(f"{names.get(place, place)}: {why}") from None
     order = PlaceOrder(
         order_id=given.order_id or str(uuid4()),
         customer_id=given.customer_id,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from cli.problems import BadInput
+from contracts.mistakes import BadDocument
 
 
 def exact_float(text: str) -> float:
@@ -19,7 +19,7 @@ def exact_float(text: str) -> float:
 def json_object(
     content: bytes, noun: str, parse_float: Callable[[str], object] = exact_float
 ) -> dict[str, object]:
-    """The one object that a text holds; raises BadInput, which says why it is no `noun`."""
+    """The one object that a text holds; raises BadDocument, which says why it is no `noun`."""
     try:
         document = json.loads(
             content.decode("utf-8-sig"),
@@ -28,22 +28,22 @@ def json_object(
             object_pairs_hook=partial(_object, noun),
         )
     except json.JSONDecodeError as error:
-        raise BadInput(
+        raise BadDocument(
             f"no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         ) from None
     except UnicodeDecodeError as error:
-        raise BadInput(f"no UTF-8 text: byte {error.start} is wrong") from None
+        raise BadDocument(f"no UTF-8 text: byte {error.start} is wrong") from None
     except RecursionError:
-        raise BadInput(f"no {noun}: its lists or objects are nested too deeply") from None
+        raise BadDocument(f"no {noun}: its lists or objects are nested too deeply") from None
     except ValueError:
-        raise BadInput(f"no {noun}: a number in it has too many digits") from None
+        raise BadDocument(f"no {noun}: a number in it has too many digits") from None
     if not isinstance(document, dict):
-        raise BadInput(f"no {noun}: it must be one JSON object")
+        raise BadDocument(f"no {noun}: it must be one JSON object")
     return document
 
 
 def _no_number(noun: str, name: str) -> object:
-    raise BadInput(f"no {noun}: {name} is no number")
+    raise BadDocument(f"no {noun}: {name} is no number")
 
 
 def _object(noun: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -51,5 +51,5 @@ def _object(noun: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
-        raise BadInput(f"no {noun}: {twice!r} stands twice in one object")
+        raise BadDocument(f"no {noun}: {twice!r} stands twice in one object")
     return fields

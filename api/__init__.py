@@ -1,0 +1,4 @@
+"""The HTTP API: a side that places orders and a side that answers from the read database.
+
+Neither knows the other; `api.application` puts them together.
+"""

@@ -1,0 +1,63 @@
+"""The header `X-Correlation-ID`: the caller's or one of our own, told with every answer."""
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import Depends, Header, Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.commands import Id
+
+HEADER = "X-Correlation-ID"
+_ID = TypeAdapter[str](Id)
+
+
+class CorrelationMiddleware:
+    """Gives each request a correlation id, and each answer the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation = _given(Headers(scope=scope)) or str(uuid4())
+        scope.setdefault("state", {})["correlation_id"] = correlation
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = correlation
+            await send(message)
+
+        await self._app(scope, receive, tell)
+
+
+def correlation_of(request: Request) -> str:
+    """The correlation id of a request."""
+    correlation: str = request.state.correlation_id
+    return correlation
+
+
+async def _checked(
+    request: Request,
+    x_correlation_id: Annotated[
+        Id | None, Header(description="Travels with every call and event of what this begins.")
+    ] = None,
+) -> str:
+    # What is no id has been refused by now, and the answer to that has an id of ours.
+    return x_correlation_id or correlation_of(request)
+
+
+Correlation = Annotated[str, Depends(_checked)]
+"""The correlation id of a request, after a check."""
+
+
+def _given(headers: Headers) -> str | None:
+    try:
+        return _ID.validate_python(headers.get(HEADER))
+    except ValidationError:
+        return None
