@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
 from activities.order import OrderActivities
@@ -32,6 +33,7 @@ from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from runtime.connection import connect
+from runtime.correlation import send_along
 from runtime.embedded import Embedded, needed_processes
 from runtime.errors import RuntimeProblem, ServerUnreachable
 from runtime.search_attributes import register_search_attributes
@@ -78,9 +80,16 @@ def step_activities(clients: Mapping[str, httpx.AsyncClient]) -> Activities:
 
 
 def saga_worker(
-    client: Client, task_queue: str, activities: Activities, workflows: Workflows = WORKFLOWS
+    client: Client,
+    task_queue: str,
+    activities: Activities,
+    workflows: Workflows = WORKFLOWS,
+    version: tuple[str, str] | None = None,
 ) -> Worker:
-    """The worker that runs sagas and their steps."""
+    """The worker that runs sagas and their steps, as a deployment's build if it has a version.
+
+    A saga stays with the version that it was started on; see docs/changing-a-saga.md.
+    """
     return Worker(
         client,
         task_queue=task_queue,
@@ -89,6 +98,13 @@ def saga_worker(
         graceful_shutdown_timeout=DRAIN,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         sticky_queue_schedule_to_start_timeout=KILLED_AFTER,
+        deployment_config=None
+        if version is None
+        else WorkerDeploymentConfig(
+            WorkerDeploymentVersion(*version),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        ),
     )
 
 
@@ -159,7 +175,12 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
         await register_search_attributes(client)
         clients = {
             name: await stack.enter_async_context(
-                httpx.AsyncClient(base_url=url, timeout=HTTP_TIMEOUT, trust_env=False)
+                httpx.AsyncClient(
+                    base_url=url,
+                    timeout=HTTP_TIMEOUT,
+                    trust_env=False,
+                    event_hooks={"request": [send_along]},
+                )
             )
             for name, url in embedded.service_urls.items()
         }
@@ -171,7 +192,8 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
             publishing = sink_worker(client, queue, publication, [events.publish_events])
             await stack.enter_async_context(publishing)
         activities = [*step_activities(clients), *options.activities]
-        sagas = saga_worker(client, queue, activities, [*WORKFLOWS, *options.sagas])
+        workflows, version = [*WORKFLOWS, *options.sagas], settings.worker_version
+        sagas = saga_worker(client, queue, activities, workflows, version)
         await stack.enter_async_context(sagas)
         log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)
         log.info("Web UI        %s", embedded.ui_url or "of the server in use")
@@ -185,6 +207,8 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
             api = application(client, read, settings)
             url = await stack.enter_async_context(serving(api, bound))
             log.info("HTTP API      %s/docs", url)
+        if version is not None:
+            log.info("version       %s.%s: sagas come once it is the current one", *version)
         log.info("ready: sagas of task queue %s; stop with Ctrl-C", queue)
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({stopped, projected}, return_when=asyncio.FIRST_COMPLETED)

@@ -6,7 +6,7 @@ from temporalio import activity
 from activities.participant import Answer, Participant
 from contracts.commands import ReleaseStock, ReserveStock
 from contracts.events import InventoryReleased, InventoryReserved
-from saga import Call, Event, answered
+from saga import Call, Event, JsonObject, answered
 
 REFUSALS = frozenset(
     {
@@ -27,7 +27,11 @@ class InventoryActivities:
     async def reserve_stock(self, call: Call[ReserveStock]) -> Event[InventoryReserved]:
         """Reserve all lines, or none."""
         reserve = call.command
-        body = reserve.model_dump(mode="json")
+        body: JsonObject = {
+            "reservation_id": reserve.reservation_id,
+            "order_id": reserve.order_id,
+            "lines": [line.model_dump() for line in reserve.lines],
+        }
         answer = await self._inventory.post(call, "/reservations", body, Answer)
         event = InventoryReserved(reservation_id=reserve.reservation_id, order_id=reserve.order_id)
         return answered(call, event, version=answer.version, occurred_at=answer.occurred_at)

@@ -37,7 +37,10 @@ class OrderActivities:
         }
         answer = await self._orders.post(call, "/orders", body, Answer)
         event = OrderCreated(
-            order_id=order.order_id, customer_id=order.customer_id, total=order.total
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            total=order.total,
+            items=order.items,
         )
         return answered(call, event, version=answer.version, occurred_at=answer.occurred_at)
 

@@ -6,7 +6,7 @@ from temporalio import activity
 from activities.participant import Answer, Participant
 from contracts.commands import CancelShipment, CreateShipment
 from contracts.events import ShipmentCancelled, ShipmentCreated
-from saga import Call, Event, answered
+from saga import Call, Event, JsonObject, answered
 
 REFUSALS = frozenset(
     {
@@ -33,7 +33,11 @@ class ShippingActivities:
     async def create_shipment(self, call: Call[CreateShipment]) -> Event[ShipmentCreated]:
         """Hand the order to a carrier."""
         shipment = call.command
-        body = shipment.model_dump(mode="json")
+        body: JsonObject = {
+            "shipment_id": shipment.shipment_id,
+            "order_id": shipment.order_id,
+            "address": shipment.address,
+        }
         return _created(call, await self._shipping.post(call, "/shipments", body, Shipped))
 
     @activity.defn

@@ -1,4 +1,7 @@
-"""The header `X-Correlation-ID`: the caller's or one of our own, told with every answer."""
+"""The header `X-Correlation-ID`: the caller's or one of our own, told with every answer.
+
+What the request asks of sagas, and what is logged meanwhile, says it and the `X-Causation-ID`.
+"""
 
 from typing import Annotated
 from uuid import uuid4
@@ -9,8 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.commands import Id
+from runtime import correlation as belongs
+from runtime.correlation import CAUSATION_HEADER, CORRELATION_HEADER
 
-HEADER = "X-Correlation-ID"
+HEADER = CORRELATION_HEADER
 _ID = TypeAdapter[str](Id)
 
 
@@ -25,7 +30,8 @@ class CorrelationMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        correlation = _given(Headers(scope=scope)) or str(uuid4())
+        headers = Headers(scope=scope)
+        correlation = _given(headers, HEADER) or str(uuid4())
         scope.setdefault("state", {})["correlation_id"] = correlation
 
         async def tell(message: Message) -> None:
@@ -33,7 +39,9 @@ class CorrelationMiddleware:
                 MutableHeaders(scope=message)[HEADER] = correlation
             await send(message)
 
-        await self._app(scope, receive, tell)
+        cause = _given(headers, CAUSATION_HEADER)
+        with belongs.correlated(belongs.Correlation(correlation, cause)):
+            await self._app(scope, receive, tell)
 
 
 def correlation_of(request: Request) -> str:
@@ -56,8 +64,8 @@ Correlation = Annotated[str, Depends(_checked)]
 """The correlation id of a request, after a check."""
 
 
-def _given(headers: Headers) -> str | None:
+def _given(headers: Headers, name: str) -> str | None:
     try:
-        return _ID.validate_python(headers.get(HEADER))
+        return _ID.validate_python(headers.get(name))
     except ValidationError:
         return None

@@ -70,7 +70,6 @@ class HandLog:
             run_id=self._run_id,
             sent_at=workflow.now(),
             command_type=type(command).__name__,
-            schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
@@ -176,7 +175,6 @@ class HandLog:
             aggregate_type=event.aggregate_type,
             version=position,
             occurred_at=occurred_at,
-            schema_version=event.schema_version,
             step=step,
             direction=direction,
             data=event.model_dump(mode="json"),

@@ -47,7 +47,7 @@ class InstantParticipants:
     async def create_order(self, call: Call[commands.CreateOrder]) -> Event[events.OrderCreated]:
         it = call.command
         event = events.OrderCreated(
-            order_id=it.order_id, customer_id=it.customer_id, total=it.total
+            order_id=it.order_id, customer_id=it.customer_id, total=it.total, items=it.items
         )
         return await self._answer(call, event)
 

@@ -19,8 +19,9 @@ from cli.looking import (
     status,
     stuck,
     totals,
+    trace,
 )
-from cli.options import Json
+from cli.options import CausationId, CorrelationId, Json
 from cli.steering import cancel, pause, recover, repair, resume
 
 app = typer.Typer(
@@ -46,9 +47,8 @@ def place_order(
         str | None,
         typer.Option(metavar="PATH", help="The order as a JSON document; - for stdin."),
     ] = None,
-    correlation_id: Annotated[
-        str | None, typer.Option(help="Travels with every call and event.")
-    ] = None,
+    correlation_id: CorrelationId = None,
+    causation_id: CausationId = None,
     deadline: Annotated[
         str, typer.Option(metavar="TIME", help="Undone if not shipped in 90, 90s, 10m, 2h.")
     ] = "10m",
@@ -59,7 +59,7 @@ def place_order(
     limit = duration("--deadline", deadline)
     from cli.order_input import OrderOptions
     from cli.start import Starting
-    from cli.values import identifier
+    from cli.values import optional_identifier
     from contracts.sagas import ORDER
 
     options = OrderOptions(order_id, customer, currency, tuple(item or ()), card, ship_to)
@@ -68,9 +68,10 @@ def place_order(
         ORDER,
         given.order,
         given.id_given,
-        identifier("--correlation-id", correlation_id) if correlation_id is not None else None,
+        optional_identifier("--correlation-id", correlation_id),
         limit,
         as_json=as_json,
+        causation_id=optional_identifier("--causation-id", causation_id),
     )
     raise typer.Exit(asyncio.run(placing.run(wait=wait)))
 
@@ -81,20 +82,22 @@ def start(
     command: Annotated[
         str, typer.Argument(metavar="COMMAND", help="Its command as a JSON object; - for stdin.")
     ],
-    correlation_id: Annotated[
-        str | None, typer.Option(help="Travels with every call and event.")
-    ] = None,
+    correlation_id: CorrelationId = None,
+    causation_id: CausationId = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = False,
     as_json: Json = False,
 ) -> None:
     """Start a saga of any type; the same command under the same id starts it once."""
     from cli.command_input import command_of
     from cli.start import Starting
-    from cli.values import identifier
+    from cli.values import optional_identifier
 
     kind, given = command_of(saga, command)
-    correlation = identifier("--correlation-id", correlation_id) if correlation_id else None
-    starting = Starting(kind, given, True, correlation, None, as_json=as_json)
+    correlation = optional_identifier("--correlation-id", correlation_id)
+    causation = optional_identifier("--causation-id", causation_id)
+    starting = Starting(
+        kind, given, True, correlation, None, as_json=as_json, causation_id=causation
+    )
     raise typer.Exit(asyncio.run(starting.run(wait=wait)))
 
 
@@ -105,6 +108,7 @@ for command in (
     sagas,
     totals,
     stuck,
+    trace,
     cancel,
     pause,
     resume,

@@ -126,11 +126,14 @@ async def _failures(client: Client, workflow_id: str, run_id: str) -> list[Histo
 
 
 async def _told(client: Client, event: HistoryEvent) -> tuple[str, str]:
-    """The cause in the server's words, and the first line of the error."""
+    """The cause in the server's words, and the first line of the error and of what caused it."""
     if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
         return "timed-out", "the worker did not answer in time; does it end on the way?"
     failed = event.workflow_task_failed_event_attributes
     name = WorkflowTaskFailedCause.Name(failed.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-    error = await client.data_converter.decode_failure(failed.failure)
-    first, *_ = [*str(error).splitlines(), ""]
-    return name.lower().replace("_", "-"), one_line(first)
+    error: BaseException | None = await client.data_converter.decode_failure(failed.failure)
+    lines = []
+    while error is not None:
+        lines += str(error).splitlines()[:1]
+        error = error.__cause__
+    return name.lower().replace("_", "-"), one_line(": ".join(lines))

@@ -1,4 +1,4 @@
-"""Durations as a person writes and reads them."""
+"""Durations and times of day, as a person writes and reads them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -40,3 +40,8 @@ def age(since: datetime) -> str:
     if hours:
         return f"{hours}h {minutes % 60}m"
     return f"{minutes}m {seconds % 60}s" if minutes else f"{seconds}s"
+
+
+def clock(instant: datetime) -> str:
+    """The time of day here, to the millisecond, as logs have it: `12:11:55.806`."""
+    return instant.astimezone().isoformat(timespec="milliseconds")[11:23]

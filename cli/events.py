@@ -11,6 +11,7 @@ from cli.terminal import note, say_json, say_json_line
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
 from saga import Event, JsonObject, SagaHistory, SagaState, fold, told_last
+from saga.versions import NewerSchema
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,13 @@ async def read_log(
 
     Raises:
         NoAnswer: neither of them can tell.
+        NewerSchema: newer code has written to it.
     """
     away: RuntimeProblem | NoAnswer | None = None
     try:
         history = await (await TemporalSagas.connect(settings)).history(saga)
+    except NewerSchema:
+        raise
     except (RuntimeProblem, NoAnswer) as problem:
         away, history = problem, None
     if history is not None:

@@ -1,4 +1,4 @@
-"""The commands that look: status, events, orders, sagas, totals, stuck; and reconcile."""
+"""The commands that look: status, events, orders, sagas, totals, stuck, trace; and reconcile."""
 
 import asyncio
 from typing import Annotated
@@ -89,6 +89,20 @@ def stuck(
     if bugs:
         raise typer.Exit(asyncio.run(show_bugs(kind, limit or 1000, as_json=as_json)))
     raise typer.Exit(asyncio.run(show_stuck(kind, limit or 20, as_json=as_json)))
+
+
+def trace(
+    correlation_id: Annotated[
+        str, typer.Argument(metavar="CORRELATION_ID", help="Given at the start, or a saga's id.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show what one request has caused, in all sagas; exit 1 when nothing is known of it."""
+    from cli.trace import show_trace
+    from cli.values import any_id
+
+    given = any_id("CORRELATION_ID", correlation_id)
+    raise typer.Exit(asyncio.run(show_trace(given, as_json=as_json)))
 
 
 def events(

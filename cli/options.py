@@ -24,4 +24,8 @@ Timeout = Annotated[
     str, typer.Option(metavar="TIME", help="How long to wait for a worker: 60, 60s, 1m.")
 ]
 PATIENCE = "60s"
+CorrelationId = Annotated[str | None, typer.Option(help="Travels with every call and event.")]
+CausationId = Annotated[
+    str | None, typer.Option(help="The event or command that caused it, see `trace`.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]

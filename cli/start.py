@@ -35,6 +35,7 @@ class Starting(Generic[SagaCommandT]):
     correlation_id: str | None
     deadline: timedelta | None
     as_json: bool
+    causation_id: str | None = None
 
     def __post_init__(self) -> None:
         self.headline = self.command.headline()
@@ -81,6 +82,7 @@ class Starting(Generic[SagaCommandT]):
         start = SagaInput(
             command=self.command,
             correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
             deadline=self.deadline,
             # Without a broker nobody would take what is to be published.
             sinks=(PUBLICATION,) if settings.event_broker_url and self.kind is ORDER else (),

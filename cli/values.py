@@ -19,6 +19,11 @@ def identifier(option: str, value: str) -> str:
     return _checked(TypeAdapter(Id), option, value)
 
 
+def optional_identifier(option: str, value: str | None) -> str | None:
+    """The value as an id, if there is one; raises BadInput."""
+    return None if value is None else identifier(option, value)
+
+
 def saga_named(saga_type: str, business_id: str) -> SagaId:
     """The saga that the arguments of a command name; raises BadInput."""
     # A type stands in Temporal's queries between quotes, which an identifier has none of.
@@ -26,7 +31,12 @@ def saga_named(saga_type: str, business_id: str) -> SagaId:
     if kind == ORDER.name:
         return SagaId(kind, identifier("ID", business_id))
     # Ids of other sagas are text of any kind.
-    return SagaId(kind, _checked(TypeAdapter(_AnyId), "ID", business_id))
+    return SagaId(kind, any_id("ID", business_id))
+
+
+def any_id(option: str, value: str) -> str:
+    """The value as an id of any saga, which may be text of any kind; raises BadInput."""
+    return _checked(TypeAdapter(_AnyId), option, value)
 
 
 def type_named(saga_type: str | None) -> str | None:

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from contracts.commands import ConfirmOrder
+from contracts.commands import ConfirmOrder, Line
 from contracts.money import Money
 from saga.messages import DomainEvent
 
@@ -25,8 +25,11 @@ class OrderEvent(DomainEvent):
 class OrderCreated(OrderEvent):
     """The order is recorded, pending."""
 
+    schema_version: ClassVar[int] = 2
+
     customer_id: str
     total: Money
+    items: tuple[Line, ...]
 
 
 class OrderCancelled(OrderEvent):

@@ -7,13 +7,26 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from saga.envelope import JsonObject
 from saga.events import Cause
 from saga.state import AnyEvent, SagaState
+from saga.versions import VERSION, know, lift
 
 SOURCE = "/durable-saga/orders"
+
+VERSIONS = {"OrderPlaced": 1, "OrderConfirmed": 1, "OrderCancelled": 1, "OrderRejected": 1}
+"""Today's schema version of each type's data."""
+
+
+def message_name(event_type: str) -> str:
+    """Its name for upcasters: two of the types are called as domain events are."""
+    return f"integration event {event_type}"
+
+
+for _type, _version in VERSIONS.items():
+    know(message_name(_type), _version)
 
 
 class CloudEvent(BaseModel):
@@ -33,9 +46,19 @@ class CloudEvent(BaseModel):
     correlationid: str
     causationid: str | None
     schemaversion: int = 1
+    """The data's."""
     partitionkey: str
     """The order's id: events of one order stay in order."""
     data: JsonObject
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, content: object) -> object:
+        if not isinstance(content, dict) or content.get("type") not in VERSIONS:
+            return content
+        said = {**content.get("data", {}), VERSION: content.get("schemaversion", 1)}
+        data = lift(message_name(content["type"]), said)
+        return {**content, "schemaversion": data.pop(VERSION), "data": data}
 
 
 def integration_events(state: SagaState, events: Iterable[AnyEvent]) -> list[CloudEvent]:
@@ -75,6 +98,7 @@ def _told(kind: str, state: SagaState, event: AnyEvent) -> CloudEvent:
         time=event.occurred_at,
         correlationid=event.correlation_id,
         causationid=event.causation_id,
+        schemaversion=VERSIONS[kind],
         partitionkey=headline.business_id,
         data=data,
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, W
 from contracts.commands import MAX_ITEMS, Currency, Id, Line, PlaceOrder, Text
 from contracts.mistakes import BadDocument, first_problem
 from contracts.money import Money
+from saga.messages import Message
 
 Document = Mapping[str, object]
 """A parsed JSON object, with decimal numbers as `Decimal`."""
@@ -44,7 +45,7 @@ class OrderItem(BaseModel):
     ]
 
 
-class OrderDocument(BaseModel):
+class OrderDocument(Message):
     """An order as it is written down: prices are decimals such as `12.50`, as texts or numbers."""
 
     model_config = ConfigDict(extra="forbid")

@@ -13,6 +13,7 @@ from read_model.tables import EVENTS, TABLE, EventRow
 from saga.envelope import Event, JsonObject
 from saga.identity import Direction
 from saga.state import AnyEvent
+from saga.versions import VERSION
 
 
 def event_row(event: AnyEvent) -> EventRow:
@@ -52,10 +53,9 @@ def event_of(row: EventRow) -> Event[JsonObject]:
         aggregate_type=row["aggregate_type"],
         version=row["told_version"],
         occurred_at=row["occurred_at"],
-        schema_version=row["schema_version"],
         step=row["step"],
         direction=Direction(row["direction"]) if row["direction"] else None,
-        data=row["event_data"],
+        data={VERSION: row["schema_version"], **row["event_data"]},
     )
 
 

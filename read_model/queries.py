@@ -189,6 +189,13 @@ class ReadModel:
                 for name, count, amount in await connected.execute(sums)
             ]
 
+    async def correlated(self, correlation_id: str, limit: int = 1000) -> list[str]:
+        """The ids of the sagas that one request has caused, the last started first."""
+        query = select(TABLE.c.saga_id).where(TABLE.c.correlation_id == correlation_id)
+        newest_first = query.order_by(TABLE.c.started_at.desc(), TABLE.c.saga_id).limit(limit)
+        async with connection(self._engine) as connected:
+            return list(await connected.scalars(newest_first))
+
     async def statuses(self, saga_ids: Sequence[str]) -> dict[str, Status]:
         """How the sagas stand that have a row, by their ids; at most a thousand of them."""
         query = select(TABLE.c.saga_id, TABLE.c.status).where(TABLE.c.saga_id.in_(saga_ids))

@@ -26,6 +26,7 @@ from read_model.projector import Told
 from read_model.repair import Repair, Repairs
 from read_model.sources import Page, Wanted
 from saga.state import AnyEvent, SagaState
+from saga.versions import NewerSchema
 
 LAG = 2.0
 """Seconds in which a projection has to come after its saga: four times its interval."""
@@ -91,7 +92,7 @@ class Rebuild:
     """Looks at sagas by pages of their ids, and repairs them unless it is a rehearsal.
 
     Raises ServerUnreachable when the read database does not answer in time, and whatever `read`
-    raises but a ValueError, which makes its saga `unreadable`.
+    raises but a ValueError or a NewerSchema, which make a saga `unreadable`.
     """
 
     def __init__(
@@ -153,20 +154,22 @@ class Rebuild:
     async def _look(self, saga_id: str, stored: Stored, *, kept: bool) -> _Look:
         if kept and not self._wanted(stored):
             return _Look(saga_id, stored, NOTHING, known=False)
+        try:
+            return await self._compare(saga_id, stored, kept=kept)
+        except (ValueError, NewerSchema) as error:
+            why = " ".join(str(error).split())
+            unreadable = Drift(saga_id, DriftKind.UNREADABLE, should_be=why)
+            return _Look(saga_id, stored, Found(None, [unreadable]))
+
+    async def _compare(self, saga_id: str, stored: Stored, *, kept: bool) -> _Look:
         if kept and not (found := compared_with_events(saga_id, stored)).drift:
             return _Look(saga_id, stored, found)
         async with self._gate:
-            try:
-                history = await self._read(saga_id)
-                state = history.state if history is not None else None
-            except ValueError as error:
-                why = " ".join(str(error).split())
-                unreadable = Drift(saga_id, DriftKind.UNREADABLE, should_be=why)
-                return _Look(saga_id, stored, Found(None, [unreadable]))
+            history = await self._read(saga_id)
         if history is None:
             known = stored.row is not None or bool(stored.events)
             return _Look(saga_id, stored, compared_with_events(saga_id, stored), known=known)
-        if state is None:
+        if (state := history.state) is None:
             return _Look(saga_id, stored, NOTHING)
         found = compared(saga_id, stored, Told(state, history.all_events))
         return _Look(saga_id, stored, found, settled=history.closed)

@@ -40,7 +40,8 @@ PortNumber = Annotated[int, Field(ge=1, le=65535)]
 class Settings(BaseSettings):
     """The project's own variables; each field is the variable of the same name in capitals.
 
-    Where Temporal is (TEMPORAL_*) is not here: the SDK reads that, see `runtime.connection`.
+    Where Temporal is (TEMPORAL_*) is not here: the SDK reads that, see `runtime.connection`. Only a
+    worker's version is, under the names that Temporal's worker controller gives it.
     """
 
     model_config = SettingsConfigDict(
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     saga_task_queue: Annotated[str, Field(min_length=1, max_length=200)] = "sagas"
     saga_temporal_port: PortNumber = 7233
     saga_ui_port: PortNumber = 8233
+    temporal_deployment_name: str | None = None
+    """With the build id, the version that a worker runs as; None for a worker without versions."""
+    temporal_worker_build_id: str | None = None
     saga_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     saga_log_format: Literal["text", "json"] = "text"
 
@@ -84,6 +88,18 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from error
+
+    @property
+    def worker_version(self) -> tuple[str, str] | None:
+        """A worker's deployment name and build id; raises SettingsError for one alone."""
+        name, build = self.temporal_deployment_name, self.temporal_worker_build_id
+        if name is None and build is None:
+            return None
+        if name is None or build is None:
+            raise SettingsError(
+                "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID: set both, or neither"
+            )
+        return name, build
 
     @property
     def service_urls(self) -> dict[str, str | None]:

@@ -45,7 +45,6 @@ def answered(
         aggregate_type=event.aggregate_type,
         version=version,
         occurred_at=occurred_at,
-        schema_version=event.schema_version,
         data=event,
     )
 

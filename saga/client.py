@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -18,6 +19,7 @@ from saga.messages import Headline, SagaCommand, SagaCommandT
 from saga.recovery import ENDED_FROM_OUTSIDE, recover
 from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
+from saga.versions import VERSION, lift
 
 
 class DifferentCommand(Exception):
@@ -43,7 +45,9 @@ class Started:
 
 def digest(command: SagaCommand) -> str:
     """What a command says, in 64 hexadecimal digits; tells a repeated start from another one."""
-    content = json.dumps(command.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    said = command.model_dump(mode="json")
+    del said[VERSION]  # How it is written, and not what it says.
+    content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -59,6 +63,7 @@ class Sagas:
 
         Raises:
             DifferentCommand: another command has that business id.
+            NewerSchema: newer code has started the saga of that id.
         """
         headline = start.command.headline()
         workflow_id = saga_id(kind.name, headline.business_id)
@@ -75,8 +80,7 @@ class Sagas:
                 static_summary=start.command.summary(),
             )
         except WorkflowAlreadyStartedError:
-            description = await self._client.get_workflow_handle(workflow_id).describe()
-            if (await description.memo()).get(DIGEST) != fingerprint:
+            if not await self._started_by(workflow_id, start.command, fingerprint):
                 raise DifferentCommand(workflow_id) from None
             return Started(workflow_id, new=False)
         return Started(workflow_id, new=True)
@@ -93,6 +97,22 @@ class Sagas:
             return Found(Status.TERMINATED, description.close_time)
         status = description.typed_search_attributes.get(SagaStatus)
         return Found(Status(status or Status.RUNNING), description.close_time)
+
+    async def _started_by(self, workflow_id: str, command: SagaCommand, fingerprint: str) -> bool:
+        """Whether that command has started the saga, be it in an older form of it."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        if (await (await handle.describe()).memo()).get(DIGEST) == fingerprint:
+            return True
+        # The memo has the digest of the form that it had then; what was read is in today's.
+        first = await anext(aiter(handle.fetch_history_events(page_size=1)))
+        payloads = first.workflow_execution_started_event_attributes.input.payloads
+        [start] = await self._client.data_converter.decode(payloads)
+        kind = type(command)
+        try:
+            started = kind.model_validate(lift(kind.__name__, start["command"]))
+        except ValidationError:
+            return False  # A command of another type.
+        return digest(started) == fingerprint
 
     async def state(self, workflow_id: str) -> SagaState:
         """What the workflow itself says, ahead of the read model; needs a worker that answers."""

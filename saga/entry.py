@@ -11,6 +11,7 @@ from saga.identity import Direction
 from saga.messages import Command
 from saga.start import Recovery
 from saga.steps import AnyActivity, AnyStep, Policy, command_type
+from saga.versions import lift
 
 FIRST_SLOW_PAUSE = timedelta(minutes=1)
 LONGEST_SLOW_PAUSE = timedelta(hours=1)
@@ -104,6 +105,7 @@ def entries_of(recovery: Recovery, steps: Iterable[AnyStep]) -> list[Entry]:
             raise RuntimeError(
                 f"{sent.step} was sent, and is not among the saga's `steps`: list it"
             )
-        command = command_type(step.action).model_validate(sent.command)
+        kind = command_type(step.action)
+        command = kind.model_validate(lift(kind.__name__, sent.command))
         entries.append(Entry(step, sent.instance, command))
     return entries

@@ -7,10 +7,18 @@ its answer at `position + 1`, whatever the order in which answers arrive.
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, SerializeAsAny, computed_field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    SerializeAsAny,
+    computed_field,
+    model_validator,
+)
 
 from saga.identity import Direction, event_id, idempotency_key
 from saga.messages import Command, DomainEvent
+from saga.versions import lift, version_of
 
 JsonObject = dict[str, JsonValue]
 CommandT = TypeVar("CommandT", bound=Command)
@@ -46,7 +54,6 @@ class Sending(Place):
     """The run that sent it; a reset copies what is under way into another one."""
     sent_at: datetime
     command_type: str
-    schema_version: int
 
     @property
     def command_id(self) -> str:
@@ -71,11 +78,24 @@ class Call(Sending, Generic[CommandT]):
 
     command: CommandT
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def schema_version(self) -> int:
+        """The command's: today's, whatever it was sent in."""
+        return self.command.schema_version
+
 
 class SentCall(Sending):
     """A command as the history has it, read without the code that it was sent by."""
 
     command: JsonObject
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, content: object) -> object:
+        if not isinstance(content, dict) or not isinstance(content.get("command"), dict):
+            return content
+        return {**content, "command": lift(str(content.get("command_type")), content["command"])}
 
 
 class Event(Place, Generic[DataT]):
@@ -87,10 +107,28 @@ class Event(Place, Generic[DataT]):
     version: int
     """The aggregate's own, counted by whoever owns it."""
     occurred_at: datetime
-    schema_version: int
     step: str | None = None
     direction: Direction | None = None
     data: SerializeAsAny[DataT]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, content: object) -> object:
+        """Data that stays JSON is lifted too, by the name of its type."""
+        if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+            return content
+        data = lift(str(content.get("event_type")), content["data"])
+        kind, command = data.get("command_type"), data.get("command")
+        if isinstance(kind, str) and isinstance(command, dict):
+            data = {**data, "command": lift(kind, command)}
+        return {**content, "data": data}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def schema_version(self) -> int:
+        """The data's: today's, whatever it was recorded in, if its type is known here."""
+        data = self.data
+        return data.schema_version if isinstance(data, DomainEvent) else version_of(data)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -14,7 +14,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, FailureError, TimeoutType
 from temporalio.exceptions import TimeoutError as AttemptTimedOut
 
+from runtime.correlation import Correlation, enter
 from saga.answers import bug
+from saga.correlation import inherited, of_call
 from saga.course import Course
 from saga.envelope import Call, Event, JsonObject
 from saga.events import StepFailed
@@ -115,6 +117,13 @@ class InActivity:
     def record(self, event: Event[JsonObject]) -> None:
         """Nothing: the activity answers with all events."""
 
+    def patched(self, change: str) -> bool:
+        """Always: an attempt begins anew, and participants know what was done by its keys."""
+        return True
+
+    def deprecate_patch(self, change: str) -> None:
+        """Nothing: no history has to be replayed."""
+
     def held_up(self, failed: StepFailed) -> None:
         """Fail the attempt."""
         raise Stuck(f"stuck: {failed.name}: {failed.type}: {failed.message}")
@@ -139,9 +148,11 @@ async def express(
     if any(step.pivot for step in saga.steps):
         raise ValueError(f"{saga.__name__} has a pivot: run it as a workflow")
     wanted = [it for step in saga.steps for one in step.with_fallbacks() for it in one.activities]
+    start = inherited(start)
     business_id = start.command.headline().business_id
     host = InActivity(saga_id(saga.kind.name, business_id), activities, wanted)
     log = Log(host, saga.kind.name, start)
+    enter(Correlation(log.correlation_id, start.causation_id, host.saga_id))
     orchestrator = Orchestrator(log, start.deadline or saga.deadline)
     story = saga()
     beating = asyncio.create_task(heartbeat())
@@ -182,6 +193,7 @@ async def _outlast(whole: asyncio.Task[None], course: Course, host: InActivity) 
 
 
 async def _tried(bound: Bound, call: Call[Any], policy: Policy) -> Event[Any]:
+    enter(of_call(call))
     clock = asyncio.get_running_loop().time
     until = None if policy.give_up_after is None else clock() + policy.give_up_after.total_seconds()
     pause, attempt = policy.first_pause, 1

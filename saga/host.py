@@ -56,6 +56,12 @@ class Host(Protocol):
     def record(self, event: Event[JsonObject]) -> None:
         """Keep an event that no activity's answer keeps."""
 
+    def patched(self, change: str) -> bool:
+        """Whether the flow goes on as it does since a change."""
+
+    def deprecate_patch(self, change: str) -> None:
+        """Know that a change was made here."""
+
     def held_up(self, failed: StepFailed) -> None:
         """Hear that the saga is stuck; it may end here what can't wait for a person."""
 
@@ -117,6 +123,14 @@ class InWorkflow:
     def record(self, event: Event[JsonObject]) -> None:
         """Record it in the memo: the history keeps every change of it."""
         workflow.upsert_memo({RECORD: event})
+
+    def patched(self, change: str) -> bool:
+        """Ask the history, which from then on says so."""
+        return workflow.patched(change)
+
+    def deprecate_patch(self, change: str) -> None:
+        """Replay histories that say so and that don't."""
+        workflow.deprecate_patch(change)
 
     def held_up(self, failed: StepFailed) -> None:
         """Wait: a workflow has all the time that a person needs."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from uuid import NAMESPACE_URL, uuid5
 
 DIGEST = "digest"
@@ -37,6 +38,11 @@ def idempotency_key(saga: str, instance: str, direction: Direction, renewals: in
 
 def event_id(saga: str, epoch: int, position: int) -> str:
     """The id of what stands at a place in a saga's log: an event, or the command that was sent."""
+    return _event_id(saga, epoch, position)
+
+
+@lru_cache(maxsize=4096)  # One id is asked for many times: as a cause, in headers, in logs.
+def _event_id(saga: str, epoch: int, position: int) -> str:
     return str(uuid5(_NAMESPACE, f"{saga}/{epoch}/{position}"))
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
+from runtime.correlation import current
 from saga.envelope import Call, CommandT, Event, JsonObject, Place, Sending
 from saga.events import FailureKind, RunReset, SagaEvent, SagaStarted, StepFailed, StepStarted
 from saga.host import Host
@@ -62,7 +63,6 @@ class Log:
             run_id=self.host.run_id,
             sent_at=self.host.now(),
             command_type=type(command).__name__,
-            schema_version=command.schema_version,
             command=command,
         )
         self._next += 2
@@ -99,11 +99,20 @@ class Log:
         return self._record(failed, place, step=call.step, direction=call.direction)
 
     def record(
-        self, event: SagaEvent, *, step: str | None = None, direction: Direction | None = None
+        self,
+        event: SagaEvent,
+        *,
+        step: str | None = None,
+        direction: Direction | None = None,
+        cause: str | None = None,
     ) -> AnyEvent:
-        """Record what has no activity of its own."""
+        """Record what has no activity of its own.
+
+        What someone has asked for was caused by what they say, and else by the event before.
+        """
         self.notice_reset()
-        place = self._place(self._next, self.events[-1].event_id)
+        cause = cause or current().asked_by or self.events[-1].event_id
+        place = self._place(self._next, cause)
         self._next += 1
         return self._record(event, place, step=step, direction=direction)
 
@@ -163,7 +172,7 @@ class Log:
             epochs=epochs,
             awaited=tuple(sorted(self._awaited)),
         )
-        self.record(reset)
+        self.record(reset, cause=self.events[-1].event_id)
 
 
 def saga_event(
@@ -186,7 +195,6 @@ def saga_event(
         aggregate_type=event.aggregate_type,
         version=place.position,
         occurred_at=occurred_at,
-        schema_version=event.schema_version,
         step=step,
         direction=direction,
         data=event.model_dump(mode="json"),

@@ -1,17 +1,48 @@
 """The kinds of messages: commands ask, domain events tell."""
 
 from abc import abstractmethod
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+
+from saga.versions import VERSION, know, lift
 
 
 class Message(BaseModel):
-    """A frozen contract between services; `schema_version` grows when its shape changes."""
+    """A frozen contract between services; `schema_version` grows when its shape changes.
+
+    Its JSON says the version, and an older one is lifted when it is read; see `saga.versions`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     schema_version: ClassVar[int] = 1
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        know(cls.__name__, cls.schema_version)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, content: object, info: ValidationInfo) -> object:
+        # What Python code makes is of today's form; JSON without a version was written before
+        # there were any.
+        if not isinstance(content, dict) or (info.mode == "python" and VERSION not in content):
+            return content
+        lifted = lift(cls.__name__, content)
+        return {member: value for member, value in lifted.items() if member != VERSION}
+
+    @model_serializer(mode="wrap")
+    def _with_version(self, members: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {VERSION: self.schema_version, **members(self)}
 
 
 class Command(Message):
@@ -35,8 +66,10 @@ class DomainEvent(Message):
         """The id of the aggregate it happened to."""
 
 
-class Headline(Message):
+class Headline(BaseModel):
     """What a list of sagas shows of one: whose it is, what it is about and what is at stake."""
+
+    model_config = ConfigDict(frozen=True)
 
     business_id: str
     customer_id: str | None = None

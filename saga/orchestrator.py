@@ -109,6 +109,14 @@ class Orchestrator:
         """The time, the same on every replay."""
         return self._log.host.now()
 
+    def patched(self, change: str) -> bool:
+        """Whether this saga has a change of its flow; see `Saga.patched`."""
+        return self._log.host.patched(change)
+
+    def deprecate_patch(self, change: str) -> None:
+        """Say that only sagas with a change are left; see `Saga.deprecate_patch`."""
+        self._log.host.deprecate_patch(change)
+
     # The whole of a saga.
 
     async def execute(self, story: Callable[[], Awaitable[None]]) -> None:

@@ -9,6 +9,7 @@ from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from typing_extensions import override
 
+from saga.correlation import CorrelationInterceptor
 from saga.interceptor import CallInterceptor
 from saga.limits import NoTimeouts
 from saga.lint import check_worker
@@ -36,7 +37,7 @@ class SagaPlugin(SimplePlugin):
         super().__init__(
             "durable-saga",
             data_converter=_pydantic,
-            interceptors=[CallInterceptor(), NoTimeouts()],
+            interceptors=[CorrelationInterceptor(), CallInterceptor(), NoTimeouts()],
             workflow_runner=_in_sandbox,
         )
 

@@ -42,3 +42,12 @@ class Saga(Protocol):
 
     def now(self) -> datetime:
         """The time, the same on every replay."""
+
+    def patched(self, change: str) -> bool:
+        """Whether this saga has a change of its flow: False if it came past here before that.
+
+        See docs/changing-a-saga.md.
+        """
+
+    def deprecate_patch(self, change: str) -> None:
+        """Say instead that only sagas with a change are left, before its name may go for good."""

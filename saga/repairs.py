@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
+from runtime.correlation import current
 from saga.entry import Entry
 from saga.events import HOLDS_UP, RepairAction, SagaStuck, StepFailed, StepRepaired
 from saga.identity import Direction
 from saga.log import Log
 from saga.start import Repair
+from saga.versions import VERSION
 
 _BY_ITSELF = Repair(
     by="saga", reason="it succeeded when tried again", step="", action=RepairAction.RETRY
@@ -25,6 +27,8 @@ class _Waiting:
     direction: Direction
     must_succeed: bool
     decided: Repair | None = None
+    cause: str | None = None
+    """What the person who decided has named as the cause."""
 
 
 class Repairs:
@@ -60,7 +64,7 @@ class Repairs:
     async def repair(self, repair: Repair) -> None:
         """Decide, and return when the step has heard of it."""
         waiting = self._waiting[self.check(repair)]
-        waiting.decided = repair
+        waiting.decided, waiting.cause = repair, current().asked_by
         await self._log.host.wait_for(lambda: waiting not in self._waiting.values())
 
     async def wait(
@@ -94,7 +98,7 @@ class Repairs:
             del self._waiting[instance]
         if waiting.decided is None:
             return _BY_ITSELF
-        self._repaired(entry, direction, waiting.decided)
+        self._repaired(entry, direction, waiting.decided, waiting.cause)
         return waiting.decided
 
     def recovered(self, entry: Entry, direction: Direction) -> None:
@@ -102,7 +106,9 @@ class Repairs:
         if entry.instance in self._log.state.stuck:
             self._repaired(entry, direction, _BY_ITSELF)
 
-    def _repaired(self, entry: Entry, direction: Direction, repair: Repair) -> None:
+    def _repaired(
+        self, entry: Entry, direction: Direction, repair: Repair, cause: str | None = None
+    ) -> None:
         repaired = StepRepaired(
             saga_id=self._log.saga_id,
             name=entry.name(direction),
@@ -111,7 +117,7 @@ class Repairs:
             reason=repair.reason,
             changes=repair.changes,
         )
-        self._log.record(repaired, step=entry.instance, direction=direction)
+        self._log.record(repaired, step=entry.instance, direction=direction, cause=cause)
 
 
 def _check(repair: Repair, waiting: _Waiting) -> None:
@@ -127,6 +133,10 @@ def _check(repair: Repair, waiting: _Waiting) -> None:
             f"{name} can't be skipped: its step declares no `by_hand`", type="NotRepairableSo"
         )
     if repair.action is RepairAction.REPLACE:
+        if VERSION in (repair.changes or {}):
+            raise ApplicationError(
+                f"{name}: {VERSION} can't be changed: leave it out", type="NotRepairableSo"
+            )
         try:
             entry.changed(waiting.direction, repair.changes or {})
         except ValidationError as error:

@@ -133,7 +133,8 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
                 "saga_status_changes", "Sagas that came to a status; `stuck` needs a person"
             ).add(1, {"saga_type": state.saga_type, "status": state.status})
             if state.status is Status.STUCK:
-                workflow.logger.error("stuck: %s", next(iter(state.stuck.values())))
+                failure = next(iter(state.stuck.values()))
+                workflow.logger.error("stuck: %s", failure, extra={"step": failure.step})
         lines = [f"**{state.status}**" + (f" ({state.cause})" if state.cause else "")]
         lines += [f"- {step}: {status}" for step, status in state.steps.items()]
         waits = [name for name, pump in self._pumps.items() if pump.behind]

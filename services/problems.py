@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from services.tracing import echoed
+
 MEDIA_TYPE = "application/problem+json"
 _REFUSALS = {402, 409, 410, 422}
 
@@ -171,4 +173,7 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     detail = f"Unexpected {type(error).__name__}."
-    return ProblemRaised(ProblemType.undocumented(500), detail).answer(request.url.path)
+    answer = ProblemRaised(ProblemType.undocumented(500), detail).answer(request.url.path)
+    # It is answered outside of the middleware that echoes.
+    answer.headers.update(echoed(request.headers))
+    return answer

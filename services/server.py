@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from services.application import database_of
 from services.database import DatabaseUnusable
 from services.faults import DROP_CONNECTION
+from services.tracing import log_handler
 
 _logger = logging.getLogger("services")
 
@@ -95,7 +96,7 @@ async def serve(listeners: Sequence[Listener], stop: asyncio.Event) -> None:
 
 def run(listeners: Callable[[], Sequence[Listener]]) -> int:
     """Serve what `listeners` returns and return the exit code; failures are one line on stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[log_handler()])
     try:
         asyncio.run(_serve_until_signalled(listeners))
     except DatabaseUnusable as error:

@@ -243,7 +243,7 @@ def _raises(name: str, kind: Callable[..., ApplicationError] = refused) -> Act:
 
 _TELLS: dict[str, Callable[[Any], DomainEvent]] = {
     "create-order": lambda c: told.OrderCreated(
-        order_id=c.order_id, customer_id=c.customer_id, total=c.total
+        order_id=c.order_id, customer_id=c.customer_id, total=c.total, items=c.items
     ),
     "cancel-order": lambda c: told.OrderCancelled(order_id=c.order_id),
     "confirm-order": lambda c: told.OrderConfirmed(order_id=c.order_id, shipment_id=c.shipment_id),

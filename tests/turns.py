@@ -45,6 +45,12 @@ class Turns:
     def held_up(self, failed: StepFailed) -> None:
         """It waits."""
 
+    def patched(self, change: str) -> bool:
+        return True
+
+    def deprecate_patch(self, change: str) -> None:
+        """Nothing is replayed."""
+
     async def wait_for(
         self,
         condition: Callable[[], bool],
@@ -139,7 +145,6 @@ def _event(call: Call[Any], told: DomainEvent) -> Event[Any]:
         aggregate_type=told.aggregate_type,
         version=1,
         occurred_at=BEGIN,
-        schema_version=1,
         step=call.step,
         direction=call.direction,
         data=told,

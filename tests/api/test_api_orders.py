@@ -15,7 +15,7 @@ from api import application as composed
 from api import commands
 from read_model.database import open_database
 from read_model.migration import migrate
-from saga import Sagas
+from saga import Sagas, read_saga
 from tests.api.callers import ORDER, api_of, problem_of
 from tests.cli.shop import ORDER as OPTIONS
 from tests.cli.shop import Shop
@@ -111,6 +111,16 @@ async def test_an_order_too_new_to_be_projected_is_accepted(closed_shop: Shop) -
         none = await api.get("/orders/none")
         assert problem_of(none)[:2] == (404, "urn:problem:unknown-order")
         assert "retry-after" not in none.headers
+
+
+async def test_what_caused_an_order_is_kept(api: httpx.AsyncClient, shop: Shop) -> None:
+    ids = {"X-Correlation-ID": "request-8", "X-Causation-ID": "page-9"}
+    placed = await place(api, headers=ids)
+    await shop.has_projected(placed.json()["order_id"])
+    history = await read_saga(shop.env.client, placed.json()["saga_id"])
+    assert history is not None
+    started = history.events[0]
+    assert (started.correlation_id, started.causation_id) == ("request-8", "page-9")
 
 
 async def test_a_correlation_id_is_made_where_none_is_given(

@@ -277,3 +277,30 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_document_may_hold_decimals_and_strings() -> None:
     document = {**json.loads(DOCUMENT, parse_float=Decimal), "order_id": "o-1"}
     assert order_of(document, {}).order.total.minor == 2420
+
+
+@pytest.mark.parametrize("said", ["", '"schema_version": 1, '])
+def test_a_file_may_say_its_version(tmp_path: Path, said: str) -> None:
+    (file := tmp_path / "order.json").write_text(DOCUMENT.replace("{", "{" + said, 1))
+    assert str(NOTHING.order_in(str(file)).order.total) == "24.20 USD"
+
+
+TRIP = '"trip_id": "1", "hotel": "h", "flight": "f"}'
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (
+            "7",
+            "BookTrip came in schema version 7, and this code knows 1: nothing was done with it;",
+        ),
+        ("0", "COMMAND: schema_version is a whole number from 1 on, not 0"),
+    ],
+)
+def test_a_command_of_a_version_that_is_not_known_starts_nothing(
+    capsys: pytest.CaptureFixture[str], version: str, message: str
+) -> None:
+    code, err = told(capsys, "start", "examples.trip", f'{{"schema_version": {version}, {TRIP}')
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"error: {message}")

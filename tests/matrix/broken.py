@@ -91,7 +91,6 @@ class Bare:
             run_id=info.run_id,
             sent_at=workflow.now(),
             command_type=type(command).__name__,
-            schema_version=1,
             command=command,
             renewals=changes.get("renewals", 0),
         )

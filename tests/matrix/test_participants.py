@@ -49,7 +49,6 @@ class Shop:
             run_id="run",
             sent_at=datetime.now(UTC),
             command_type=type(command).__name__,
-            schema_version=1,
             command=command,
         )
         answer: Event[Any] = await ActivityEnvironment().run(self._activities[name], call)

@@ -48,7 +48,6 @@ def log_of(
             aggregate_type=data.aggregate_type,
             version=position + 1,
             occurred_at=start + timedelta(seconds=position),
-            schema_version=1,
             step=step,
             direction=direction,
             data=data,
@@ -72,7 +71,7 @@ def begun(
             item_count=3,
         ),
         command_type="PlaceOrder",
-        command={},
+        command={"schema_version": 1},
     )
 
 

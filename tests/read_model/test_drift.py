@@ -19,8 +19,9 @@ from read_model.tables import EVENTS, TABLE
 from saga import Event, Status, fold
 from saga.events import SagaTerminated
 from saga.state import SagaState, StepStatus, told_last
+from saga.versions import Content, upcaster
 from tests.read_model.states import EPOCH, START, log_of, of_saga
-from tests.read_model.test_event_store import a_log, rows
+from tests.read_model.test_event_store import Booked, a_log, rows
 
 pytestmark = pytest.mark.asyncio
 
@@ -121,7 +122,10 @@ async def test_everything_comes_back_as_it_was(engine: AsyncEngine, server: Serv
     assert rehearsed.repaired == 0
     told = {(it.saga_id, it.field): (it.stored, it.should_be) for it in rehearsed.drift}
     assert told["order-b", "status"] == ("stuck", "completed")
-    assert told["order-b", "event_data"] == ({"thing": "x"}, {"thing": "b/zip", "note": None})
+    assert told["order-b", "event_data"] == (
+        {"thing": "x"},
+        {"schema_version": 1, "thing": "b/zip", "note": None},
+    )
     assert told["order-a", None][1] == "SagaCompleted"
     assert kinds(rehearsed) == [
         ("order-a", "missing-event", None),
@@ -325,6 +329,39 @@ async def test_a_fact_heard_twice_is_no_drift(engine: AsyncEngine, server: Serve
     first = await server.rebuild(engine).page(ALL)
     assert {it.kind for it in first.drift} == {DriftKind.MISSING_EVENT, DriftKind.ROW}
     assert (await server.rebuild(engine).page(ALL)).drift == []
+
+
+@upcaster("Renamed", 1)
+def named_thing(content: Content) -> Content:
+    return {"thing": content["name"], "note": None}
+
+
+class Renamed(Booked):
+    schema_version = 2
+
+
+async def test_another_version_of_the_same_data_is_no_drift(
+    engine: AsyncEngine, server: Server
+) -> None:
+    log = a_log("d")
+    log[2] = log[2].model_copy(update={"event_type": "Renamed", "data": Renamed(thing="d/zip")})
+    server.histories["order-d"] = History(log)
+    await SagaProjector(engine).project(fold(log), log)
+    mine = (EVENTS.c.saga_id == "order-d") & (EVENTS.c.position == 2)
+    # As the first version was kept, without its number in the data; and as a newer one keeps it.
+    for version, data in ((1, {"name": "d/zip"}), (3, {"schema_version": 3, "things": []})):
+        same = {"schema_version": version, "event_data": data}
+        await execute(engine, update(EVENTS).where(mine).values(same))
+        before = await everything(engine)
+        assert await server.rebuild(engine).page(["order-d"]) == Report(sagas=1)
+        assert await everything(engine) == before
+    old = {"schema_version": 1, "event_data": {"name": "elsewhere"}}
+    await execute(engine, update(EVENTS).where(mine).values(old))
+    report = await server.rebuild(engine).page(["order-d"])
+    assert kinds(report) == [
+        ("order-d", "event", "event_data"),
+        ("order-d", "event", "schema_version"),
+    ]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -194,7 +194,7 @@ async def test_what_no_database_keeps_is_no_obstacle(engine: AsyncEngine) -> Non
         await SagaProjector(engine).project(fold(log), log)
     kept = (await EventStore(engine).events_of("order-o-1"))[2]
     shown = ["a\ufffdb", None, 2**80, -0.5, True, None, "\\u0000"]
-    assert kept.data == {"thing": "x", "note": {"n\ufffd": shown}}
+    assert kept.data == {"schema_version": 1, "thing": "x", "note": {"n\ufffd": shown}}
     assert kept.aggregate_id == "x\ufffdy"
     assert kept.aggregate_type == "T" * 100
     assert kept.event_type == "ComesFromAnotherTeam"

@@ -139,6 +139,14 @@ async def test_statuses_of_those_that_have_a_row(needing: ReadModel) -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_one_request_has_caused(read_model: ReadModel) -> None:
+    everything = ["move-t", "order-c", "order-b", "order-a", "order-o-2"]
+    assert await read_model.correlated("request-7") == everything
+    assert await read_model.correlated("request-7", limit=2) == everything[:2]
+    assert await read_model.correlated("request-8") == []
+
+
+@pytest.mark.asyncio
 async def test_sagas_started_at_once_come_in_the_order_of_their_ids(engine: AsyncEngine) -> None:
     for name in "cab":
         await SagaProjector(engine).project(completed(name)[-1])

@@ -14,10 +14,13 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
+from examples import insured_trip, trip
 from runtime.search_attributes import register_search_attributes
 from saga import Repair, RepairAction, SagaPlugin, Status
 from tests.binaries import DEV_SERVER
 from tests.orders import CUSTOMER, Order, working
+from tests.replay.first_version import FirstVersion, with_codec
+from tests.replay.trips import booked
 
 HISTORIES = Path(__file__).with_name("histories")
 
@@ -94,6 +97,13 @@ SCENARIOS: tuple[Callable[[Order], Awaitable[None]], ...] = (
 )
 
 
+FIRST_VERSION = {"first_completed": completed, "first_undeliverable": undeliverable}
+"""Orders as the first version of the contracts wrote them."""
+
+TRIPS = {"trip_before_insurance": trip, "trip_with_insurance": insured_trip}
+"""A saga before and after a change of its flow."""
+
+
 def load(name: str) -> WorkflowHistory:
     """A committed history."""
     return WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text())
@@ -107,13 +117,25 @@ async def record() -> None:
     async with env:
         await register_search_attributes(env.client)
         for scenario in SCENARIOS:
-            async with working(env) as order:
-                await scenario(order)
-                handle = env.client.get_workflow_handle(order.saga_id)
-                history = await handle.fetch_history()
-            bare = _without_machine(history.to_json_dict())
-            text = json.dumps(bare, indent=1, sort_keys=True)
-            (HISTORIES / f"{scenario.__name__}.json").write_text(text + "\n")
+            _write(scenario.__name__, await _recorded(env, scenario))
+        first_version = await with_codec(env, FirstVersion())
+        for name, scenario in FIRST_VERSION.items():
+            _write(name, await _recorded(first_version, scenario))
+        for name, module in TRIPS.items():
+            _write(name, await booked(env.client, module))
+
+
+async def _recorded(
+    env: WorkflowEnvironment, scenario: Callable[[Order], Awaitable[None]]
+) -> WorkflowHistory:
+    async with working(env) as order:
+        await scenario(order)
+        return await env.client.get_workflow_handle(order.saga_id).fetch_history()
+
+
+def _write(name: str, history: WorkflowHistory) -> None:
+    text = json.dumps(_without_machine(history.to_json_dict()), indent=1, sort_keys=True)
+    (HISTORIES / f"{name}.json").write_text(text + "\n")
 
 
 def _without_machine(value: Any) -> Any:

@@ -6,17 +6,17 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from contracts.commands import CreateOrder, PlaceOrder
 from saga import Saga, SagaPlugin
-from tests.replay.record import HISTORIES, SCENARIOS, load
+from tests.replay.record import FIRST_VERSION, HISTORIES, SCENARIOS, TRIPS, load
 from workflows.order import OrderSaga, create_order
 
-NAMES = [scenario.__name__ for scenario in SCENARIOS]
+ORDERS = [*(scenario.__name__ for scenario in SCENARIOS), *FIRST_VERSION]
 
 
 def test_every_scenario_has_a_history() -> None:
-    assert {path.stem for path in HISTORIES.glob("*.json")} == set(NAMES)
+    assert {path.stem for path in HISTORIES.glob("*.json")} == {*ORDERS, *TRIPS}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ORDERS)
 async def test_a_recorded_history_replays(name: str) -> None:
     replayer = Replayer(workflows=[OrderSaga], plugins=[SagaPlugin()])
     await replayer.replay_workflow(load(name))

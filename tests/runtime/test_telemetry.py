@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.correlation import MEMBERS, Correlation, correlated, remember
 from runtime.errors import SettingsError
 from runtime.telemetry import configure_logging, prometheus_runtime
 
@@ -24,6 +25,58 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("INFO    runtime  started")
+
+
+@pytest.mark.parametrize(
+    ("belongs", "end"),
+    [
+        (Correlation("order-1", "c", "order-1", "charge-payment"), "[order-1, charge-payment]"),
+        (Correlation("request-7", "c", "order-1"), "[order-1, correlation request-7]"),
+        (Correlation("request-7"), "[correlation request-7]"),
+    ],
+)
+def test_text_ends_with_what_it_is_about(
+    capsys: pytest.CaptureFixture[str], belongs: Correlation, end: str
+) -> None:
+    configure_logging("INFO")
+
+    with correlated(belongs):
+        logging.getLogger("httpcore").warning("slow %d", 7)
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"WARNING httpcore  slow 7 {end}")
+
+
+def test_json_has_what_it_belongs_to_as_members(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "json")
+
+    with correlated(Correlation("request-7", "cause-1", "order-1", "charge-payment")):
+        # What the record's author says stays.
+        logging.getLogger("runtime").info("a", extra={"step": "refund-payment"})
+    logging.getLogger("runtime").info("b")
+
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert {name: first[name] for name in MEMBERS} == {
+        "correlation_id": "request-7",
+        "causation_id": "cause-1",
+        "saga_id": "order-1",
+        "step": "refund-payment",
+    }
+    assert second.keys().isdisjoint(MEMBERS)
+
+
+def test_a_record_of_a_workflow_run_outside_its_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "json")
+    told = {"temporal_workflow": {"run_id": "run-1", "workflow_id": "order-1"}}
+    known = Correlation("request-7", None, "order-1")
+    remember("run-1", known)
+    logging.getLogger("temporalio.worker").warning("failed", extra=told)
+    del known
+    logging.getLogger("temporalio.worker").warning("failed", extra=told)
+
+    kept, gone = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (kept["correlation_id"], kept["saga_id"]) == ("request-7", "order-1")
+    assert ("correlation_id" in gone, gone["saga_id"]) == (False, "order-1")
 
 
 def test_json_carries_extras_and_exceptions_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
