@@ -24,6 +24,7 @@ from activities.order import OrderActivities
 from activities.payment import PaymentActivities
 from activities.projection import ProjectionActivities, projection
 from activities.publication import PublicationActivities, publication
+from activities.reconciliation import ReconciliationActivities
 from activities.shipping import ShippingActivities
 from api.application import application
 from api.server import USUAL_ADDRESS, Address, listening, serving
@@ -42,6 +43,7 @@ from runtime.tracing import tracing_plugins
 from saga import SagaPlugin, SagaWorkflow, Sink
 from saga.named import activities_of, sagas_named
 from workflows.order import OrderSaga
+from workflows.reconcile import ReconcileReadModel
 
 Activities = Sequence[Callable[..., object]]
 Workflows = Sequence[type[SagaWorkflow[Any]]]
@@ -106,11 +108,18 @@ def saga_worker(
     )
 
 
-def sink_worker(client: Client, task_queue: str, sink: Sink, activities: Activities) -> Worker:
+def sink_worker(
+    client: Client,
+    task_queue: str,
+    sink: Sink,
+    activities: Activities,
+    workflows: Sequence[type] = (),
+) -> Worker:
     """The worker of one sink, on a task queue of its own."""
     return Worker(
         client,
         task_queue=f"{task_queue}-{sink.name}",
+        workflows=workflows,
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
     )
@@ -134,8 +143,12 @@ async def projecting(
                 await asyncio.sleep(READ_DATABASE_RETRY)
             else:
                 break
-        activities = [ProjectionActivities(SagaProjector(database)).project_saga]
-        async with sink_worker(client, task_queue, projection, activities):
+        activities: Activities = [
+            ProjectionActivities(SagaProjector(database)).project_saga,
+            ReconciliationActivities(client, database).reconcile_read_model,
+        ]
+        workflows = [ReconcileReadModel]
+        async with sink_worker(client, task_queue, projection, activities, workflows):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(project())
