@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.crowd import SKU, Crowd, MeasurementFailed
 from benchmarks.worker_size import Size, sampling, size_of
-from demo.books import read_books
+from cli.audit import audit_with
 from demo.home import ROOT, HomeTaken, own_home, stop_leftovers
 from demo.participants import Participants, ServiceTrouble
 from demo.worker_process import TooLate, WorkerFailed, WorkerProcess
@@ -106,8 +106,9 @@ async def many_orders(settings: Settings, pid: int, orders: int) -> list[Figure]
         fifty = await crowd.order(orders - early, at_once=50)
         await asyncio.sleep(rest)
         after = await size_of(pid, settings.saga_home)
-    if not read_books(settings.saga_home).balanced:
-        raise MeasurementFailed("the services' books do not balance")
+    audit = await audit_with(settings)
+    if not audit.clean:
+        raise MeasurementFailed(f"the audit found {audit.findings[0].message}")
     return [
         Figure("1 at once", alone, "sagas/s"),
         Figure("10 at once", ten, "sagas/s"),

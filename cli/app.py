@@ -10,6 +10,7 @@ import typer
 
 from cli.durations import duration
 from cli.looking import (
+    audit,
     events,
     orders,
     rebuild,
@@ -108,6 +109,7 @@ for command in (
     sagas,
     totals,
     stuck,
+    audit,
     trace,
     cancel,
     pause,

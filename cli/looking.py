@@ -1,10 +1,11 @@
-"""The commands that look: status, events, orders, sagas, totals, stuck, trace; and reconcile."""
+"""The commands that look: status, events, orders, sagas, totals, stuck, audit, trace and more."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
+from cli.durations import duration
 from cli.options import ORDERS, After, AnyType, Customer, Id, Json, Limit, OnlyStatus, Type
 
 
@@ -89,6 +90,27 @@ def stuck(
     if bugs:
         raise typer.Exit(asyncio.run(show_bugs(kind, limit or 1000, as_json=as_json)))
     raise typer.Exit(asyncio.run(show_stuck(kind, limit or 20, as_json=as_json)))
+
+
+def audit(
+    order_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="One order, whose story is told.")
+    ] = None,
+    risk_age: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="How long a saga that goes on may keep money: 24h, 10m."),
+    ] = "24h",
+    as_json: Json = False,
+) -> None:
+    """Hold the services' databases against the sagas' logs; exit 1 when anything is wrong."""
+    limit = duration("--risk-age", risk_age)
+    from cli.audit import audit_all, audit_order
+    from cli.values import saga_named
+
+    if order_id is None:
+        raise typer.Exit(asyncio.run(audit_all(limit, as_json=as_json)))
+    saga = saga_named(ORDERS, order_id)
+    raise typer.Exit(asyncio.run(audit_order(saga, limit, as_json=as_json)))
 
 
 def trace(

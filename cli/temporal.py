@@ -144,6 +144,12 @@ class TemporalSagas:
         async for run in self._runs(ended, saga_type):
             yield run
 
+    async def every(self, saga_type: str, saga: SagaId | None = None) -> AsyncIterator[SagaRun]:
+        """All runs of a type, or of one saga, that the server still has, the newest first."""
+        named = "IS NOT NULL" if saga is None else f"= '{saga.workflow_id}'"
+        async for run in self._runs(f"WorkflowId {named}", saga_type):
+            yield run
+
     async def _runs(self, condition: str, saga_type: str | None) -> AsyncIterator[SagaRun]:
         typed = "IS NOT NULL" if saga_type is None else f"= '{saga_type}'"
         with self.answering():

@@ -13,6 +13,7 @@ from contracts.commands import MAX_ITEMS, Currency, Id, Line, PlaceOrder, Text
 from contracts.mistakes import BadDocument, first_problem
 from contracts.money import Money
 from saga.messages import Message
+from saga.versions import VERSION, NewerSchema
 
 Document = Mapping[str, object]
 """A parsed JSON object, with decimal numbers as `Decimal`."""
@@ -68,6 +69,11 @@ def order_of(document: Document, names: Mapping[str, str]) -> GivenOrder:
         given = OrderDocument.model_validate(document)
     except ValidationError as error:
         raise BadDocument(first_problem(error, names)) from None
+    except NewerSchema as newer:
+        # It comes from outside: its sender has to write another one.
+        raise BadDocument(
+            f"{VERSION}: {newer.version} is not known here, the newest is {newer.known}"
+        ) from None
     lines = []
     for index, item in enumerate(given.items):
         try:

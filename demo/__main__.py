@@ -1,4 +1,4 @@
-"""The order saga on a terminal: six orders, each a story, and the books at the end.
+"""The order saga on a terminal: six orders, each a story, and the audit at the end.
 
 `make demo`, or `python -m demo`. It starts a worker on the embedded default, gives it orders by
 `starter.py` as anyone would, and checks what services and read database say afterwards.
@@ -22,7 +22,6 @@ from cli.problems import NoAnswer
 from cli.read_database import read_saga
 from cli.saga_id import order_saga
 from cli.temporal import TemporalSagas, web_ui
-from demo.books import read_books, tables_of
 from demo.home import (
     ROOT,
     HomeTaken,
@@ -40,7 +39,7 @@ from runtime.settings import Settings
 from saga import Status
 
 ENDED, SOON = 60.0, 15.0
-"""Seconds to wait for a command to end, and for a step, a row or the books."""
+"""Seconds to wait for a command to end, and for a step or a row."""
 HELD = 4.0
 """Seconds that a held call takes; after five the worker would give up and ask again."""
 
@@ -121,7 +120,7 @@ class Demo:
         self.story("The worker is killed on the way")
         with self.holding("payment", "POST /payments"):
             self.place("BOOK=1@12.50", "PEN=2@3.20", ending=COMPLETED, during=self.kill_worker)
-        self.balance()
+        self.audit()
 
     def story(self, title: str) -> None:
         self.told += 1
@@ -205,19 +204,10 @@ class Demo:
             note("void: undone before it was done; whenever the call comes through, it is refused")
         say(f"as told: {found}", "green")
 
-    def balance(self) -> None:
-        heading("The books, over all orders of this SAGA_HOME")
-        home = self.settings.saga_home
-        # Orders of an earlier time may be under way, and write while we read.
-        with suppress(TooLate):
-            until("no balance", lambda: read_books(home).balanced, SOON)
-        books = read_books(home)
-        for table in tables_of(books):
-            console.print(table)
-        if not books.balanced:
-            raise NotAsTold("the books do not balance: compare the two columns on the right")
-        also = f", {books.under_way} under way" if books.under_way else ""
-        say(f"the books balance: {books.completed} completed orders{also}", "green")
+    def audit(self) -> None:
+        heading("The audit, over all orders of this SAGA_HOME")
+        with starter("audit") as auditing:
+            wait_for(auditing)
 
     def leave(self) -> None:
         """Remove the faults and stop the worker, or what a killed one has left running."""

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     inventory_service_url: HttpUrl | None = None
     shipping_service_url: HttpUrl | None = None
 
+    order_database_url: Url | None = None
+    """What the audit reads, as for the three others; None: the embedded service's own."""
+    payment_database_url: Url | None = None
+    inventory_database_url: Url | None = None
+    shipping_database_url: Url | None = None
+
     event_broker_url: Url | None = None
     """None: integration events are not published."""
 
@@ -109,6 +115,22 @@ class Settings(BaseSettings):
             "payment": self.payment_service_url,
             "inventory": self.inventory_service_url,
             "shipping": self.shipping_service_url,
+        }
+
+    @property
+    def service_database_urls(self) -> dict[str, str | None]:
+        """The participants' own databases by name; None where a service elsewhere names none."""
+        given = {
+            "order": self.order_database_url,
+            "payment": self.payment_database_url,
+            "inventory": self.inventory_database_url,
+            "shipping": self.shipping_database_url,
+        }
+        # As `services.server.database_url` has it.
+        embedded = {name for name, url in self.service_urls.items() if url is None}
+        return {
+            name: url or (f"sqlite:///{self.saga_home}/{name}.db" if name in embedded else None)
+            for name, url in given.items()
         }
 
 

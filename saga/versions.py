@@ -34,6 +34,7 @@ class NewerSchema(RuntimeProblem):
             f"{name} came in schema version {version}, and this code knows {known}:"
             " nothing was done with it; deploy newer code"
         )
+        self.version, self.known = version, known
 
 
 def upcaster(name: str, version: int) -> Callable[[Upcaster], Upcaster]:

@@ -21,6 +21,7 @@ FLOORS = (
     ("examples",),
     ("worker", "starter"),
     ("api", "cli"),
+    ("audit",),
     ("workflows",),
     ("activities",),
     ("read_model",),

@@ -152,6 +152,7 @@ LESS = {name: value for name, value in ORDER.items() if name != "ship_to"}
         (json.dumps({**ORDER, "items": []}), 422, "items: must have at least 1 (got 0)"),
         (json.dumps({**ORDER, "order_id": "a b"}), 422, "order_id: must be letters and digits, "),
         (json.dumps({**ORDER, "cust": 1}), 422, "cust: is no field of an order"),
+        (json.dumps({**ORDER, "schema_version": 9}), 422, "schema_version: 9 is not known here"),
         (
             json.dumps(ORDER).replace("3.2", "3.20000000000000001"),
             *(422, "items[1].unit_price: 3.20000000000000001 USD is finer than the smallest"),

@@ -21,6 +21,8 @@ LETTERS = "must be letters and digits, then also . _ : -"
 NO_AMOUNT = "is not an amount; write it like 12.50"
 FINER = "USD is finer than the smallest coin"
 PRICE = "items[0].unit_price"
+UNKNOWN = "schema_version: 9 is not known here, the newest is 1"
+NO_VERSION = "schema_version is a whole number from 1 on"
 WHOLE = "items[0].quantity: must be a whole number"
 LIKE = "write it like '{\"amount_minor\": 5}'"
 UNSENDABLE = "--with: it holds what cannot be sent: broken text, or too deep"
@@ -253,6 +255,8 @@ def test_a_file_says_an_order_and_numbers_are_read_exactly(tmp_path: Path) -> No
         ),
         (json.dumps(json.loads(DOCUMENT) | {"items": []}), "items: must have at least 1 (got 0)"),
         (" " * (MAX_BYTES + 1), "an order has at most 1000000 bytes"),
+        (DOCUMENT.replace("{", '{"schema_version": 9, ', 1), UNKNOWN),
+        (DOCUMENT.replace("{", '{"schema_version": 0, ', 1), f"{NO_VERSION}, not 0"),
     ],
 )
 def test_a_bad_file_is_told_in_one_line(

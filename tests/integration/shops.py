@@ -89,14 +89,14 @@ async def clients_of(urls: dict[str, str]) -> AsyncIterator[dict[str, httpx.Asyn
 
 
 @asynccontextmanager
-async def open_shops(home: Path) -> AsyncIterator[Shops]:
-    """The services as `python -m services`, on free ports."""
+async def open_shops(home: Path, **variables: str) -> AsyncIterator[Shops]:
+    """The services as `python -m services`, on free ports, with more of an environment."""
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
     options = [part for name in NAMES for part in (f"--{name}-port", str(ports[name]))]
     argv = [sys.executable, "-m", "services", *options, "--home", str(home), "--faults"]
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     async with (
-        running(argv, home / "services.log", env=environment(home)) as child,
+        running(argv, home / "services.log", env=environment(home) | variables) as child,
         clients_of(urls) as clients,
     ):
         shops = Shops(clients, Books(home))

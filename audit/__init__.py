@@ -1,0 +1,1 @@
+"""The audit: do the participants' own databases say what the sagas' logs say?"""
