@@ -65,12 +65,6 @@ async def outcome_of(order: Order, run_id: str) -> SagaOutcome:
     return await handle.result()
 
 
-async def is_stuck(order: Order) -> None:
-    """Wait until everybody knows it: a query is answered before its workflow task has ended."""
-    while not any(it.state.status is Status.STUCK for it in order.read_database.batches):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
 async def tell_alike(order: Order, *run_ids: str) -> None:
     """All runs are readable, and say which of their events the newest one has."""
     told = await read_saga(order.env.client, order.saga_id, run_ids)
@@ -155,9 +149,8 @@ async def test_what_cannot_be_asked_again_is_stuck_and_undoes_nothing(real_order
     order.participants.misunderstand("create-order")
     third = workflow_tasks(await history(order, run_id))[2]
     newer = await reset(order, run_id=run_id, to=third)
-    while (state := await order.state()).status is not Status.STUCK:
-        await asyncio.sleep(0.01)
-    assert list(state.stuck) == ["create-order"]
+    await order.is_stuck()
+    assert list((await order.state()).stuck) == ["create-order"]
     order.participants.recover("create-order")
     repair = Repair(by="ops", reason="mended", step="create-order", action=RepairAction.RETRY)
     await order.sagas.repair(order.saga_id, repair)
@@ -255,7 +248,7 @@ async def test_what_a_person_has_undone_is_not_undone_again_by_a_recovery(
     order.participants.refuse("refund-payment")
     last = order.participants.hold("cancel-order")
     handle = await order.place()
-    await is_stuck(order)
+    await order.is_stuck()
     skip = Repair(by="ops", reason="refunded", step="refund-payment", action=RepairAction.SKIP)
     await order.sagas.repair(order.saga_id, skip)
     await last.reached.wait()
