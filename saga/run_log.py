@@ -18,6 +18,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
+from runtime.codec import decoding
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, Place, SentCall
 from saga.events import SagaStarted, SagaTerminated, StepStarted
@@ -37,6 +38,7 @@ class RunLog:
 
     saga_id: str
     run_id: str = ""
+    workflow_type: str = ""
     input: JsonObject = field(default_factory=dict)
     """The workflow's, as JSON."""
     events: tuple[Event[JsonObject], ...] = ()
@@ -50,6 +52,11 @@ class RunLog:
     """The runs that it was reset from or goes on from."""
     last_task: int = 0
     """The event id of the last workflow task that was completed."""
+
+    @property
+    def is_saga(self) -> bool:
+        """Whether it tells events, or may come to: other workflows don't start with a command."""
+        return bool(self.events) or isinstance(self.input.get("command"), dict)
 
 
 async def read_run(
@@ -65,8 +72,8 @@ async def read_run(
 async def follow_run(
     converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
 ) -> AsyncIterator[RunLog]:
-    """Read a history that may still grow; yields the log whenever it has."""
-    reader, known = _RunReader(saga_id), 0
+    """Read a history that may still grow; yields the log at first and whenever it has."""
+    reader, known = _RunReader(saga_id), -1
     async for event in history:
         await reader.understand(converter, list(reader.take(event)))
         log = reader.log()
@@ -103,6 +110,7 @@ class _RunReader:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 started = event.workflow_execution_started_event_attributes
                 self._started_at = self._log.began_at = _time(event.event_time)
+                self._log.workflow_type = started.workflow_type.name
                 self._queue = started.task_queue.name
                 self._log.run_id = started.original_execution_run_id
                 self._take_type(
@@ -159,7 +167,8 @@ class _RunReader:
         self, converter: DataConverter, clues: Sequence[tuple[_Clue, Payload]]
     ) -> None:
         """Decode at once what `take` has yielded, and take it in."""
-        contents = await converter.decode([payload for _, payload in clues]) if clues else []
+        with decoding(self._log.saga_id):
+            contents = await converter.decode([payload for _, payload in clues]) if clues else []
         for (clue, _), content in zip(clues, contents, strict=True):
             self._understand(clue, content)
 
