@@ -98,10 +98,10 @@ async def follow_saga(client: Client, saga_id: str) -> AsyncIterator[Event[JsonO
         handle = client.get_workflow_handle(saga_id)
         history = handle.fetch_history_events(wait_new_event=True)
         log = None
-        async for log in follow_run(client.data_converter, saga_id, history):
+        async for log, news in follow_run(client.data_converter, saga_id, history):
             if not log.is_saga:
                 raise NoSaga(log)
-            for event in log.events:
+            for event in news:
                 if event.event_id not in told:
                     told.add(event.event_id)
                     yield event

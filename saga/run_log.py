@@ -71,15 +71,18 @@ async def read_run(
 
 async def follow_run(
     converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
-) -> AsyncIterator[RunLog]:
-    """Read a history that may still grow; yields the log at first and whenever it has."""
-    reader, known = _RunReader(saga_id), -1
+) -> AsyncIterator[tuple[RunLog, Sequence[Event[JsonObject]]]]:
+    """Read a history that may still grow; yields at first, and whenever there is something new.
+
+    The log's own `events` are complete at its end; what is new comes with it.
+    """
+    reader, first = _RunReader(saga_id), True
     async for event in history:
         await reader.understand(converter, list(reader.take(event)))
-        log = reader.log()
-        if len(log.events) > known or log.closed:
-            known = len(log.events)
-            yield log
+        closed = event.event_type in _CLOSING
+        if (news := reader.news()) or first or closed:
+            yield reader.log() if closed else reader.known, news
+        first = False
 
 
 class _Clue(Enum):
@@ -96,12 +99,15 @@ class _RunReader:
     """Takes in a run's history, event by event."""
 
     def __init__(self, saga_id: str) -> None:
-        self._log = RunLog(saga_id)
+        self.known = RunLog(saga_id)
         self._events: dict[str, Event[JsonObject]] = {}
+        self._news: list[Event[JsonObject]] = []
         self._saga_type = ""
         self._queue = ""
         self._started_at = self._task_at = datetime.fromtimestamp(0, UTC)
         self._epoch: int | None = None
+        self._begun = False
+        """Whether the beginning is told, in full."""
         self._ended: tuple[datetime, SagaTerminated] | None = None
 
     def take(self, event: HistoryEvent) -> Iterator[tuple[_Clue, Payload]]:
@@ -109,15 +115,15 @@ class _RunReader:
         match event.event_type:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 started = event.workflow_execution_started_event_attributes
-                self._started_at = self._log.began_at = _time(event.event_time)
-                self._log.workflow_type = started.workflow_type.name
+                self._started_at = self.known.began_at = _time(event.event_time)
+                self.known.workflow_type = started.workflow_type.name
                 self._queue = started.task_queue.name
-                self._log.run_id = started.original_execution_run_id
+                self.known.run_id = started.original_execution_run_id
                 self._take_type(
                     decode_typed_search_attributes(started.search_attributes).get(SagaType)
                 )
                 if started.continued_execution_run_id:
-                    self._log.runs_before.append(started.continued_execution_run_id)
+                    self.known.runs_before.append(started.continued_execution_run_id)
                 yield from _clues(_Clue.INPUT, started.input)
             case EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
                 upserted = event.upsert_workflow_search_attributes_event_attributes
@@ -127,15 +133,15 @@ class _RunReader:
             case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
                 self._task_at = _task_time(event.event_time)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                self._log.last_task = event.event_id
+                self.known.last_task = event.event_id
                 if self._epoch is None:
                     self._epoch = epoch_at(self._task_at)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
                 if failed.cause == _RESET:
-                    self._log.runs_before.append(failed.base_run_id)
-                    self._log.run_id = failed.new_run_id
-                    self._log.began_at = _time(event.event_time)
+                    self.known.runs_before.append(failed.base_run_id)
+                    self.known.run_id = failed.new_run_id
+                    self.known.began_at = _time(event.event_time)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 scheduled = event.activity_task_scheduled_event_attributes
                 # Steps are called on the saga's own queue; sinks have others.
@@ -156,8 +162,8 @@ class _RunReader:
                 if RECORD in memo.fields:
                     yield _Clue.RECORD, memo.fields[RECORD]
             case _ if event.event_type in _CLOSING:
-                self._log.closed = True
-                if (ended := _ended(self._log.saga_id, event)) is not None:
+                self.known.closed = True
+                if (ended := _ended(self.known.saga_id, event)) is not None:
                     self._ended = _time(event.event_time), ended
 
     def _take_type(self, saga_type: str | None) -> None:
@@ -167,7 +173,7 @@ class _RunReader:
         self, converter: DataConverter, clues: Sequence[tuple[_Clue, Payload]]
     ) -> None:
         """Decode at once what `take` has yielded, and take it in."""
-        with decoding(self._log.saga_id):
+        with decoding(self.known.saga_id):
             contents = await converter.decode([payload for _, payload in clues]) if clues else []
         for (clue, _), content in zip(clues, contents, strict=True):
             self._understand(clue, content)
@@ -176,15 +182,15 @@ class _RunReader:
         if not isinstance(content, dict):
             return
         if clue is _Clue.INPUT:
-            self._log.input = content
+            self.known.input = content
             if content.get("recovery") is not None:
                 recovery = Recovery.model_validate(content["recovery"])
                 self._started_at = recovery.started_at
-                self._log.runs_before.append(recovery.run_id)
+                self.known.runs_before.append(recovery.run_id)
         elif clue is _Clue.TASK:
             if self._is_ours(content) and "command_type" in content:
                 call = SentCall.model_validate(content)
-                self._log.calls.append(call)
+                self.known.calls.append(call)
                 self._add(sent(call))
         else:
             self._answered(content)
@@ -199,27 +205,43 @@ class _RunReader:
                     self._answered(event)
 
     def _is_ours(self, content: JsonObject) -> bool:
-        return content.get("saga_id") == self._log.saga_id and "position" in content
+        return content.get("saga_id") == self.known.saga_id and "position" in content
 
     def _add(self, event: Event[JsonObject]) -> None:
+        if event.event_id not in self._events:
+            self._news.append(event)
         self._events[event.event_id] = event
 
     def log(self) -> RunLog:
         """What is known so far."""
+        self._complete()
+        events = self._events.values()
+        self.known.events = tuple(sorted(events, key=lambda it: (it.epoch, it.position)))
+        return self.known
+
+    def news(self) -> Sequence[Event[JsonObject]]:
+        """The events since the last time, as they came."""
+        # The first task tells the type, if the start did not, before it does anything else.
+        if self._saga_type or self.known.closed:
+            self._complete()
+        news, self._news = self._news, []
+        return news
+
+    def _complete(self) -> None:
+        """Add the events that no payload holds as they are."""
         begun = self._epoch is not None or self._ended is not None
-        if begun and {"headline", "command_type"} <= self._log.input.keys():
+        if begun and not self._begun and {"headline", "command_type"} <= self.known.input.keys():
             self._add(self._started())
+            self._begun = bool(self._saga_type)
         if self._ended is not None and self._events:
             self._add(self._terminated(*self._ended))
-        events = self._events.values()
-        self._log.events = tuple(sorted(events, key=lambda it: (it.epoch, it.position)))
-        return self._log
+            self._ended = None
 
     def _started(self) -> Event[JsonObject]:
-        given = self._log.input
+        given = self.known.input
         started = SagaStarted.model_validate(
             {
-                "saga_id": self._log.saga_id,
+                "saga_id": self.known.saga_id,
                 "saga_type": self._saga_type,
                 "headline": given["headline"],
                 "command_type": given["command_type"],
@@ -228,11 +250,11 @@ class _RunReader:
         )
         correlation_id, causation_id = given.get("correlation_id"), given.get("causation_id")
         place = Place(
-            saga_id=self._log.saga_id,
+            saga_id=self.known.saga_id,
             # One that was ended before its first task never had an epoch.
             epoch=epoch_at(self._started_at) if self._epoch is None else self._epoch,
             position=0,
-            correlation_id=str(correlation_id or self._log.saga_id),
+            correlation_id=str(correlation_id or self.known.saga_id),
             causation_id=None if causation_id is None else str(causation_id),
         )
         return saga_event(started, place, self._started_at)
