@@ -21,9 +21,9 @@ from temporalio.converter import DataConverter, decode_typed_search_attributes
 from runtime.codec import decoding
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, Place, SentCall
-from saga.events import SagaStarted, SagaTerminated, StepStarted
+from saga.events import RunReset, SagaStarted, SagaTerminated, StepStarted
 from saga.host import RECORD
-from saga.identity import epoch_at
+from saga.identity import epoch_at, later_epoch
 from saga.log import saga_event, sent
 from saga.start import Recovery
 
@@ -105,6 +105,7 @@ class _RunReader:
         self._saga_type = ""
         self._queue = ""
         self._started_at = self._task_at = datetime.fromtimestamp(0, UTC)
+        self._reset_at: datetime | None = None
         self._epoch: int | None = None
         self._begun = False
         """Whether the beginning is told, in full."""
@@ -141,7 +142,7 @@ class _RunReader:
                 if failed.cause == _RESET:
                     self.known.runs_before.append(failed.base_run_id)
                     self.known.run_id = failed.new_run_id
-                    self.known.began_at = _time(event.event_time)
+                    self._reset_at = self.known.began_at = _time(event.event_time)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 scheduled = event.activity_task_scheduled_event_attributes
                 # Steps are called on the saga's own queue; sinks have others.
@@ -234,6 +235,8 @@ class _RunReader:
             self._add(self._started())
             self._begun = bool(self._saga_type)
         if self._ended is not None and self._events:
+            if self._reset_at is not None and self._epoch is not None:
+                self._notice_reset(self._reset_at)
             self._add(self._terminated(*self._ended))
             self._ended = None
 
@@ -252,12 +255,43 @@ class _RunReader:
         place = Place(
             saga_id=self.known.saga_id,
             # One that was ended before its first task never had an epoch.
-            epoch=epoch_at(self._started_at) if self._epoch is None else self._epoch,
+            epoch=epoch_at(self._began) if self._epoch is None else self._epoch,
             position=0,
             correlation_id=str(correlation_id or self.known.saga_id),
             causation_id=None if causation_id is None else str(causation_id),
         )
         return saga_event(started, place, self._started_at)
+
+    @property
+    def _began(self) -> datetime:
+        return self.known.began_at or self._started_at
+
+    def _notice_reset(self, at: datetime) -> None:
+        """What the run itself would have told, had it not been ended before it could.
+
+        The run before has told other events at the places that follow.
+        """
+        events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))
+        last = events[-1]
+        if last.epoch >= epoch_at(at):
+            return
+        position = 1 + max(_last_place(event) for event in events)
+        places = {event.position for event in events}
+        answers = {_last_place(it) for it in events if it.event_type == StepStarted.__name__}
+        reset = RunReset(
+            saga_id=last.saga_id,
+            from_position=position,
+            epochs=tuple(sorted({event.epoch for event in events})),
+            awaited=tuple(sorted(answers - places)),
+        )
+        place = Place(
+            saga_id=last.saga_id,
+            epoch=later_epoch(last.epoch, at),
+            position=position,
+            correlation_id=last.correlation_id,
+            causation_id=last.event_id,
+        )
+        self._add(saga_event(reset, place, at))
 
     def _terminated(self, at: datetime, ended: SagaTerminated) -> Event[JsonObject]:
         events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))

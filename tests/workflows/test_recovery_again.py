@@ -66,6 +66,43 @@ async def test_a_reset_to_the_beginning_that_no_worker_took_is_recovered(
         assert order.participants.standing == []
 
 
+@pytest.mark.parametrize("to", [0, 2, None], ids=["first", "middle", "recovery"])
+async def test_a_run_that_was_ended_before_its_first_task_has_places_of_its_own(
+    dev_server: WorkflowEnvironment, to: int | None
+) -> None:
+    order = new_order(dev_server)
+    async with working(dev_server, order=order):
+        step = order.participants.hold("reserve-stock")
+        handle = await order.place()
+        await step.reached.wait()
+        run_id = str(handle.result_run_id)
+        await handle.terminate()
+        order.participants.recover("reserve-stock")
+    before = await read_saga(dev_server.client, order.saga_id)
+    if to is None:
+        await order.sagas.recover(order.saga_id, OPERATOR)
+    else:
+        await reset(order, run_id=run_id, to=workflow_tasks(await history(order, run_id))[to])
+    newest = dev_server.client.get_workflow_handle_for(OrderSaga.run, order.saga_id)
+    await newest.terminate()
+
+    told = await read_saga(dev_server.client, order.saga_id)
+
+    assert before is not None
+    assert told is not None
+    assert told.state is not None
+    assert told.state.status is Status.TERMINATED
+    assert all(event in told.all_events for event in before.events)
+    assert tuple(told_last(told.all_events)) == told.events
+    await order.sagas.recover(order.saga_id, OPERATOR)
+    async with working(dev_server, order=order):
+        await newest.result()
+        told = await read_saga(dev_server.client, order.saga_id)
+        assert told is not None
+        assert told.state == await order.state()
+        assert tuple(told_last(told.all_events)) == told.events
+
+
 async def test_a_recovery_that_is_reset_is_told_by_its_newest_run(
     dev_server: WorkflowEnvironment,
 ) -> None:
