@@ -20,12 +20,13 @@ from temporalio.converter import DataConverter, decode_typed_search_attributes
 
 from runtime.codec import decoding
 from runtime.search_attributes import SagaType
-from saga.envelope import Event, JsonObject, Place, SentCall
-from saga.events import RunReset, SagaStarted, SagaTerminated, StepStarted
+from saga.envelope import Event, JsonObject, SentCall
+from saga.events import SagaTerminated
 from saga.host import RECORD
-from saga.identity import epoch_at, later_epoch
-from saga.log import saga_event, sent
+from saga.identity import epoch_at
+from saga.log import sent
 from saga.start import Recovery
+from saga.untold import reset_at, started, terminated
 
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _LOCAL_ACTIVITY = "core_local_activity"
@@ -232,83 +233,24 @@ class _RunReader:
         """Add the events that no payload holds as they are."""
         begun = self._epoch is not None or self._ended is not None
         if begun and not self._begun and {"headline", "command_type"} <= self.known.input.keys():
-            self._add(self._started())
+            # One that was ended before its first task never had an epoch.
+            epoch = (
+                epoch_at(self.known.began_at or self._started_at)
+                if self._epoch is None
+                else self._epoch
+            )
+            self._add(
+                started(
+                    self.known.saga_id, self.known.input, self._saga_type, self._started_at, epoch
+                )
+            )
             self._begun = bool(self._saga_type)
         if self._ended is not None and self._events:
-            if self._reset_at is not None and self._epoch is not None:
-                self._notice_reset(self._reset_at)
-            self._add(self._terminated(*self._ended))
+            noticed = max(event.epoch for event in self._events.values())
+            if self._epoch is not None and self._reset_at and noticed < epoch_at(self._reset_at):
+                self._add(reset_at(self._reset_at, self._events.values()))
+            self._add(terminated(*self._ended, self._events.values()))
             self._ended = None
-
-    def _started(self) -> Event[JsonObject]:
-        given = self.known.input
-        started = SagaStarted.model_validate(
-            {
-                "saga_id": self.known.saga_id,
-                "saga_type": self._saga_type,
-                "headline": given["headline"],
-                "command_type": given["command_type"],
-                "command": given["command"],
-            }
-        )
-        correlation_id, causation_id = given.get("correlation_id"), given.get("causation_id")
-        place = Place(
-            saga_id=self.known.saga_id,
-            # One that was ended before its first task never had an epoch.
-            epoch=epoch_at(self._began) if self._epoch is None else self._epoch,
-            position=0,
-            correlation_id=str(correlation_id or self.known.saga_id),
-            causation_id=None if causation_id is None else str(causation_id),
-        )
-        return saga_event(started, place, self._started_at)
-
-    @property
-    def _began(self) -> datetime:
-        return self.known.began_at or self._started_at
-
-    def _notice_reset(self, at: datetime) -> None:
-        """What the run itself would have told, had it not been ended before it could.
-
-        The run before has told other events at the places that follow.
-        """
-        events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))
-        last = events[-1]
-        if last.epoch >= epoch_at(at):
-            return
-        position = 1 + max(_last_place(event) for event in events)
-        places = {event.position for event in events}
-        answers = {_last_place(it) for it in events if it.event_type == StepStarted.__name__}
-        reset = RunReset(
-            saga_id=last.saga_id,
-            from_position=position,
-            epochs=tuple(sorted({event.epoch for event in events})),
-            awaited=tuple(sorted(answers - places)),
-        )
-        place = Place(
-            saga_id=last.saga_id,
-            epoch=later_epoch(last.epoch, at),
-            position=position,
-            correlation_id=last.correlation_id,
-            causation_id=last.event_id,
-        )
-        self._add(saga_event(reset, place, at))
-
-    def _terminated(self, at: datetime, ended: SagaTerminated) -> Event[JsonObject]:
-        events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))
-        last = events[-1]
-        place = Place(
-            saga_id=last.saga_id,
-            epoch=last.epoch,
-            position=1 + max(_last_place(event) for event in events),
-            correlation_id=last.correlation_id,
-            causation_id=last.event_id,
-        )
-        return saga_event(ended, place, at)
-
-
-def _last_place(event: Event[JsonObject]) -> int:
-    # The place of its answer is taken, whether there is one or not.
-    return event.position + (event.event_type == StepStarted.__name__)
 
 
 def _time(stamp: Timestamp) -> datetime:

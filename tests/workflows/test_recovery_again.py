@@ -131,7 +131,7 @@ async def test_the_epoch_is_that_of_the_first_task_that_did_not_fail(
     dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = new_order(dev_server)
-    failures = iter([ValueError("a bug"), ValueError("not mended yet")])
+    failures = iter([ValueError("a bug, until it is mended")])
 
     def deadline(_: object) -> timedelta:
         if (failure := next(failures, None)) is not None:
