@@ -12,6 +12,7 @@ from runtime.errors import RuntimeProblem, Undecodable
 from runtime.settings import Settings
 from saga import Event, JsonObject, SagaHistory, SagaState, fold, told_last
 from saga.history import NoSaga
+from saga.run_log import BadHistory
 from saga.versions import NewerSchema
 
 
@@ -51,12 +52,13 @@ async def read_log(
         NoAnswer: neither of them can tell.
         NewerSchema: newer code has written to it.
         NoSaga: the workflow of that id is something else.
+        BadHistory: what stands there no saga has written.
         Undecodable: it was written with another codec than ours.
     """
     away: RuntimeProblem | NoAnswer | None = None
     try:
         history = await (await TemporalSagas.connect(settings)).history(saga)
-    except (NewerSchema, NoSaga, Undecodable):
+    except (BadHistory, NewerSchema, NoSaga, Undecodable):
         raise
     except (RuntimeProblem, NoAnswer) as problem:
         away, history = problem, None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
@@ -19,6 +19,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
 from runtime.codec import decoding
+from runtime.errors import RuntimeProblem
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, SentCall
 from saga.events import SagaTerminated
@@ -31,6 +32,19 @@ from saga.untold import reset_at, started, terminated
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _LOCAL_ACTIVITY = "core_local_activity"
 _EVENT = TypeAdapter(Event[JsonObject])
+
+
+class BadHistory(RuntimeProblem):
+    """What stands in a history is not what a saga writes."""
+
+    exit_code = 2
+
+    def __init__(self, saga_id: str, error: ValidationError) -> None:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        super().__init__(
+            f"the history of {saga_id} is none of a saga: {error.title}: {place}: {first['msg']}"
+        )
 
 
 @dataclass
@@ -177,8 +191,11 @@ class _RunReader:
         """Decode at once what `take` has yielded, and take it in."""
         with decoding(self.known.saga_id):
             contents = await converter.decode([payload for _, payload in clues]) if clues else []
-        for (clue, _), content in zip(clues, contents, strict=True):
-            self._understand(clue, content)
+        try:
+            for (clue, _), content in zip(clues, contents, strict=True):
+                self._understand(clue, content)
+        except ValidationError as error:
+            raise BadHistory(self.known.saga_id, error) from error
 
     def _understand(self, clue: _Clue, content: JsonValue) -> None:
         if not isinstance(content, dict):
@@ -239,11 +256,13 @@ class _RunReader:
                 if self._epoch is None
                 else self._epoch
             )
-            self._add(
-                started(
+            try:
+                begun_by = started(
                     self.known.saga_id, self.known.input, self._saga_type, self._started_at, epoch
                 )
-            )
+            except ValidationError as error:
+                raise BadHistory(self.known.saga_id, error) from error
+            self._add(begun_by)
             self._begun = bool(self._saga_type)
         if self._ended is not None and self._events:
             noticed = max(event.epoch for event in self._events.values())

@@ -95,3 +95,23 @@ async def test_what_another_codec_wrote_is_told_in_one_line(
         f"error: what Temporal has of order-{order_id} can't be decoded: set SAGA_PAYLOAD_CODEC"
         " as its worker has it (KeyError: 'Unknown payload encoding binary/encrypted')\n",
     )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"recovery": "yes"}, {"headline": "a trip", "command_type": "BookTrip"}], ids=min
+)
+async def test_an_input_that_is_none_of_a_saga_is_told_in_one_line(
+    server: WorkflowEnvironment, closed_shop: Shop, here: Here, wrong: dict[str, str]
+) -> None:
+    order_id = str(uuid4())
+    start = {"command": {"order_id": order_id}, **wrong}
+    handle = await server.client.start_workflow(
+        ORDER.workflow, start, id=f"order-{order_id}", task_queue="nobody"
+    )
+    await handle.terminate("a test has ended")
+    for command in ("events", "recover", "status"):
+        more = RECOVER[1:] if command == "recover" else ()
+        ran = await here.run(closed_shop.settings, command, order_id, *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: the history of order-{order_id} is none of a saga: ")
+        assert ran.err.count("\n") == 1
