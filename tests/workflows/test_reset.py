@@ -65,6 +65,12 @@ async def outcome_of(order: Order, run_id: str) -> SagaOutcome:
     return await handle.result()
 
 
+async def is_stuck(order: Order) -> None:
+    """Wait until everybody knows it: a query is answered before its workflow task has ended."""
+    while not any(it.state.status is Status.STUCK for it in order.read_database.batches):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 async def tell_alike(order: Order, *run_ids: str) -> None:
     """All runs are readable, and say which of their events the newest one has."""
     told = await read_saga(order.env.client, order.saga_id, run_ids)
@@ -249,8 +255,7 @@ async def test_what_a_person_has_undone_is_not_undone_again_by_a_recovery(
     order.participants.refuse("refund-payment")
     last = order.participants.hold("cancel-order")
     handle = await order.place()
-    while (await order.state()).status is not Status.STUCK:
-        await asyncio.sleep(0.01)
+    await is_stuck(order)
     skip = Repair(by="ops", reason="refunded", step="refund-payment", action=RepairAction.SKIP)
     await order.sagas.repair(order.saga_id, skip)
     await last.reached.wait()
