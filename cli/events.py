@@ -8,9 +8,11 @@ from cli.read_database import read_events
 from cli.saga_id import SagaId
 from cli.temporal import TemporalSagas
 from cli.terminal import note, say_json, say_json_line
-from runtime.errors import RuntimeProblem
+from runtime.errors import RuntimeProblem, Undecodable
 from runtime.settings import Settings
 from saga import Event, JsonObject, SagaHistory, SagaState, fold, told_last
+from saga.history import NoSaga
+from saga.run_log import BadHistory
 from saga.versions import NewerSchema
 
 
@@ -49,11 +51,14 @@ async def read_log(
     Raises:
         NoAnswer: neither of them can tell.
         NewerSchema: newer code has written to it.
+        NoSaga: the workflow of that id is something else.
+        BadHistory: what stands there no saga has written.
+        Undecodable: it was written with another codec than ours.
     """
     away: RuntimeProblem | NoAnswer | None = None
     try:
         history = await (await TemporalSagas.connect(settings)).history(saga)
-    except NewerSchema:
+    except (BadHistory, NewerSchema, NoSaga, Undecodable):
         raise
     except (RuntimeProblem, NoAnswer) as problem:
         away, history = problem, None

@@ -36,6 +36,7 @@ from saga import (
     read_saga,
 )
 from saga.client import Found
+from saga.history import NoSaga
 from saga.messages import SagaCommandT
 
 QUERY_TIMEOUT = 1.5
@@ -88,9 +89,16 @@ class TemporalSagas:
             return await self._sagas.find(saga.workflow_id)
 
     async def history(self, saga: SagaId) -> SagaHistory | None:
-        """All that the server has of a saga; None when it has nothing, or no longer."""
+        """All that the server has of a saga; None when it has nothing, or no longer.
+
+        Raises:
+            NoSaga: the workflow of that id is something else.
+        """
         with self.answering():
-            return await read_saga(self.client, saga.workflow_id)
+            history = await read_saga(self.client, saga.workflow_id)
+        if history is not None and not history.is_saga:
+            raise NoSaga(history.runs[-1])
+        return history
 
     async def follow(self, saga: SagaId) -> AsyncIterator[Event[JsonObject]]:
         """A saga's events as they come, until it has closed; none if there is no such."""

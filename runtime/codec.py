@@ -2,11 +2,13 @@
 
 import dataclasses
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, PayloadCodec
 
-from runtime.errors import SettingsError
+from runtime.errors import SettingsError, Undecodable
 from runtime.settings import Settings
 
 
@@ -30,3 +32,12 @@ def _codec(named: str) -> PayloadCodec:
             f"SAGA_PAYLOAD_CODEC: {named} is no PayloadCodec: name one, as in keys.codec:Encrypted"
         )
     return codec
+
+
+@contextmanager
+def decoding(of: str) -> Iterator[None]:
+    """Decode in this block, and nothing else; raises Undecodable, as a codec may raise anything."""
+    try:
+        yield
+    except Exception as error:
+        raise Undecodable(of, error) from error

@@ -11,10 +11,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     import httpx
+
+_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+_LONGEST = 2000
+"""Characters; servers take some 8000 for all headers of a request."""
 
 CORRELATION_HEADER, CAUSATION_HEADER = "X-Correlation-ID", "X-Causation-ID"
 
@@ -78,10 +83,19 @@ def of_run(run_id: str) -> Correlation:
 
 
 async def send_along(request: httpx.Request) -> None:
-    """Put the ids in a request that has none; an event hook for an `httpx.AsyncClient`."""
+    """Put the ids in a request that has none; an event hook for an `httpx.AsyncClient`.
+
+    An id may be text of any kind; no call must fail for it, so it is percent-encoded.
+    """
     correlation = current()
     if correlation.correlation_id is None or CORRELATION_HEADER in request.headers:
         return
-    request.headers[CORRELATION_HEADER] = correlation.correlation_id
-    if correlation.causation_id is not None:
-        request.headers.setdefault(CAUSATION_HEADER, correlation.causation_id)
+    _put(request, CORRELATION_HEADER, correlation.correlation_id)
+    if correlation.causation_id is not None and CAUSATION_HEADER not in request.headers:
+        _put(request, CAUSATION_HEADER, correlation.causation_id)
+
+
+def _put(request: httpx.Request, header: str, value: str) -> None:
+    encoded = quote(value, safe=_SAFE)
+    if len(encoded) <= _LONGEST:  # A participant would refuse the whole request.
+        request.headers[header] = encoded

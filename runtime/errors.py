@@ -2,6 +2,7 @@
 
 RuntimeProblem                  1
 ├── SettingsError               2   a variable or configuration file holds something unusable
+├── Undecodable               2   a payload was written with another codec than ours
 ├── PortTaken                   2   a port we were told to use belongs to another program
 ├── HomeNotWritable             2   SAGA_HOME cannot be created or written
 ├── ServerUnreachable           3   no Temporal server answers where it should
@@ -26,6 +27,18 @@ class SettingsError(RuntimeProblem):
     """A variable or configuration file holds something unusable."""
 
     exit_code = 2
+
+
+class Undecodable(RuntimeProblem):
+    """A payload was written with another codec than ours."""
+
+    exit_code = 2
+
+    def __init__(self, of: str, error: Exception) -> None:
+        super().__init__(
+            f"what Temporal has of {of} can't be decoded: set SAGA_PAYLOAD_CODEC as its worker has"
+            f" it ({type(error).__name__}: {error})"
+        )
 
 
 class PortTaken(RuntimeProblem):

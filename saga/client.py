@@ -11,6 +11,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.codec import decoding
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
@@ -101,12 +102,19 @@ class Sagas:
     async def _started_by(self, workflow_id: str, command: SagaCommand, fingerprint: str) -> bool:
         """Whether that command has started the saga, be it in an older form of it."""
         handle = self._client.get_workflow_handle(workflow_id)
-        if (await (await handle.describe()).memo()).get(DIGEST) == fingerprint:
+        described = await handle.describe()
+        with decoding(workflow_id):
+            memo = await described.memo()
+        if memo.get(DIGEST) == fingerprint:
             return True
         # The memo has the digest of the form that it had then; what was read is in today's.
         first = await anext(aiter(handle.fetch_history_events(page_size=1)))
         payloads = first.workflow_execution_started_event_attributes.input.payloads
-        [start] = await self._client.data_converter.decode(payloads)
+        with decoding(workflow_id):
+            given = await self._client.data_converter.decode(payloads)
+        start = given[0] if given else None
+        if not isinstance(start, dict) or not isinstance(start.get("command"), dict):
+            return False  # The workflow of that id is no saga.
         kind = type(command)
         try:
             started = kind.model_validate(lift(kind.__name__, start["command"]))

@@ -8,11 +8,19 @@ from functools import cached_property
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.errors import RuntimeProblem
 from saga.envelope import Event, JsonObject
 from saga.run_log import RunLog, follow_run, read_run
 from saga.state import SagaState, fold
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class NoSaga(RuntimeProblem):
+    """The workflow of that id is something else than a saga."""
+
+    def __init__(self, run: RunLog) -> None:
+        super().__init__(f"the workflow {run.saga_id} is no saga, but a {run.workflow_type}")
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,11 @@ class SagaHistory:
     saga_id: str
     runs: tuple[RunLog, ...]
     """The oldest first; a reset and a recovery make another."""
+
+    @property
+    def is_saga(self) -> bool:
+        """Whether the workflow of that id is a saga, even if it has told no events yet."""
+        return self.runs[-1].is_saga
 
     @property
     def closed(self) -> bool:
@@ -74,15 +87,21 @@ async def read_saga(
 
 
 async def follow_saga(client: Client, saga_id: str) -> AsyncIterator[Event[JsonObject]]:
-    """The events of a saga as they come, until it has closed; one that is reset is followed on."""
+    """The events of a saga as they come, until it has closed; one that is reset is followed on.
+
+    Raises:
+        NoSaga: the workflow of that id is something else.
+    """
     told: set[str] = set()
     run_id: str | None = None
     while True:
         handle = client.get_workflow_handle(saga_id)
         history = handle.fetch_history_events(wait_new_event=True)
         log = None
-        async for log in follow_run(client.data_converter, saga_id, history):
-            for event in log.events:
+        async for log, news in follow_run(client.data_converter, saga_id, history):
+            if not log.is_saga:
+                raise NoSaga(log)
+            for event in news:
                 if event.event_id not in told:
                     told.add(event.event_id)
                     yield event

@@ -15,6 +15,7 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.codec import decoding
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.envelope import JsonObject, SentCall
 from saga.events import RepairAction, SagaCompleted, Status, StepRepaired
@@ -44,7 +45,8 @@ class _CutOff:
     sent: list[Sent]
     committed: bool
     """Whether it had sent its pivot, or had completed without one."""
-    last_task: int
+    begun: RunLog
+    """The newest run that has done anything, and so the one to go on from."""
 
 
 async def recover(client: Client, workflow_id: str, request: Request) -> Reply:
@@ -54,10 +56,8 @@ async def recover(client: Client, workflow_id: str, request: Request) -> Reply:
     """
     described = await _ended(client, workflow_id)
     cut_off = await _read(client, described)
-    if not cut_off.last_task:
-        raise NotRecoverable(f"{workflow_id} had not begun: there is nothing to undo")
     if cut_off.committed:
-        await _take_up(client, workflow_id, described.run_id, cut_off.last_task, request)
+        await _take_up(client, described, cut_off.begun, request)
         message = "it had sent its pivot, or completed: it goes on from where it was cut off"
         return Reply(accepted=False, status=Status.RUNNING, message=message)
     await _start_undoing(client, described, cut_off, request)
@@ -85,7 +85,13 @@ async def _read(client: Client, described: WorkflowExecutionDescription) -> _Cut
     newest = history.runs[-1]
     if newest.run_id != described.run_id:
         raise NotRecoverable(f"{described.id} is being recovered already")
+    if not history.is_saga:
+        raise NotRecoverable(f"{described.id} is no saga, but a {described.workflow_type}")
     runs = [newest, *reversed(history.runs[:-1])]
+    # A recovery, or a reset to the beginning, may have been ended before any worker took it.
+    begun = next((run for run in runs if run.last_task and run.events), None)
+    if begun is None:
+        raise NotRecoverable(f"{described.id} had not begun: there is nothing to undo")
     by_hand = {step for run in runs for step in _undone_by_hand(run)}
     # It may have been cut off while it undid what the run before it had sent.
     recovery = newest.input.get("recovery")
@@ -97,7 +103,7 @@ async def _read(client: Client, described: WorkflowExecutionDescription) -> _Cut
         # What a person has undone the participant knows nothing of, and would undo too.
         sent=[sent for sent in sent if sent.instance not in by_hand],
         committed=any(_committed(run) for run in runs),
-        last_task=newest.last_task,
+        begun=begun,
     )
 
 
@@ -134,6 +140,8 @@ async def _start_undoing(
         started_at=cut_off.started_at,
         run_id=described.run_id,
     )
+    with decoding(described.id):
+        memo = await described.memo()
     start = {**cut_off.start, "recovery": recovery.model_dump(mode="json")}
     try:
         await client.start_workflow(
@@ -142,7 +150,7 @@ async def _start_undoing(
             id=described.id,
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            memo={DIGEST: (await described.memo()).get(DIGEST)},
+            memo={DIGEST: memo.get(DIGEST)},
             search_attributes=_search_attributes(described),
         )
     except WorkflowAlreadyStartedError:
@@ -155,15 +163,17 @@ def _search_attributes(described: WorkflowExecutionDescription) -> TypedSearchAt
     return TypedSearchAttributes([pair for pair in pairs if pair.key in ours])
 
 
-async def _take_up(client: Client, workflow_id: str, run_id: str, task: int, why: Request) -> None:
+async def _take_up(
+    client: Client, described: WorkflowExecutionDescription, begun: RunLog, why: Request
+) -> None:
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+            workflow_execution=WorkflowExecution(workflow_id=described.id, run_id=begun.run_id),
             reason=f"recovered by {why.by}: {why.reason}",
-            workflow_task_finish_event_id=task,
+            workflow_task_finish_event_id=begun.last_task,
             # Two people who recover one run at once get one and the same new run.
-            request_id=f"recover-{run_id}",
+            request_id=f"recover-{described.run_id}",
             identity=client.identity,
         )
     )

@@ -11,24 +11,40 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
+from runtime.codec import decoding
+from runtime.errors import RuntimeProblem
 from runtime.search_attributes import SagaType
-from saga.envelope import Event, JsonObject, Place, SentCall
-from saga.events import SagaStarted, SagaTerminated, StepStarted
+from saga.envelope import Event, JsonObject, SentCall
+from saga.events import SagaTerminated
 from saga.host import RECORD
 from saga.identity import epoch_at
-from saga.log import saga_event, sent
+from saga.log import sent
 from saga.start import Recovery
+from saga.untold import reset_at, started, terminated
 
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _LOCAL_ACTIVITY = "core_local_activity"
 _EVENT = TypeAdapter(Event[JsonObject])
+
+
+class BadHistory(RuntimeProblem):
+    """What stands in a history is not what a saga writes."""
+
+    exit_code = 2
+
+    def __init__(self, saga_id: str, error: ValidationError) -> None:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        super().__init__(
+            f"the history of {saga_id} is none of a saga: {error.title}: {place}: {first['msg']}"
+        )
 
 
 @dataclass
@@ -37,6 +53,7 @@ class RunLog:
 
     saga_id: str
     run_id: str = ""
+    workflow_type: str = ""
     input: JsonObject = field(default_factory=dict)
     """The workflow's, as JSON."""
     events: tuple[Event[JsonObject], ...] = ()
@@ -51,6 +68,11 @@ class RunLog:
     last_task: int = 0
     """The event id of the last workflow task that was completed."""
 
+    @property
+    def is_saga(self) -> bool:
+        """Whether it tells events, or may come to: other workflows don't start with a command."""
+        return bool(self.events) or isinstance(self.input.get("command"), dict)
+
 
 async def read_run(
     converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
@@ -64,15 +86,18 @@ async def read_run(
 
 async def follow_run(
     converter: DataConverter, saga_id: str, history: AsyncIterable[HistoryEvent]
-) -> AsyncIterator[RunLog]:
-    """Read a history that may still grow; yields the log whenever it has."""
-    reader, known = _RunReader(saga_id), 0
+) -> AsyncIterator[tuple[RunLog, Sequence[Event[JsonObject]]]]:
+    """Read a history that may still grow; yields at first, and whenever there is something new.
+
+    The log's own `events` are complete at its end; what is new comes with it.
+    """
+    reader, first = _RunReader(saga_id), True
     async for event in history:
         await reader.understand(converter, list(reader.take(event)))
-        log = reader.log()
-        if len(log.events) > known or log.closed:
-            known = len(log.events)
-            yield log
+        closed = event.event_type in _CLOSING
+        if (news := reader.news()) or first or closed:
+            yield reader.log() if closed else reader.known, news
+        first = False
 
 
 class _Clue(Enum):
@@ -89,12 +114,16 @@ class _RunReader:
     """Takes in a run's history, event by event."""
 
     def __init__(self, saga_id: str) -> None:
-        self._log = RunLog(saga_id)
+        self.known = RunLog(saga_id)
         self._events: dict[str, Event[JsonObject]] = {}
+        self._news: list[Event[JsonObject]] = []
         self._saga_type = ""
         self._queue = ""
         self._started_at = self._task_at = datetime.fromtimestamp(0, UTC)
+        self._reset_at: datetime | None = None
         self._epoch: int | None = None
+        self._begun = False
+        """Whether the beginning is told, in full."""
         self._ended: tuple[datetime, SagaTerminated] | None = None
 
     def take(self, event: HistoryEvent) -> Iterator[tuple[_Clue, Payload]]:
@@ -102,14 +131,15 @@ class _RunReader:
         match event.event_type:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 started = event.workflow_execution_started_event_attributes
-                self._started_at = self._log.began_at = _time(event.event_time)
+                self._started_at = self.known.began_at = _time(event.event_time)
+                self.known.workflow_type = started.workflow_type.name
                 self._queue = started.task_queue.name
-                self._log.run_id = started.original_execution_run_id
+                self.known.run_id = started.original_execution_run_id
                 self._take_type(
                     decode_typed_search_attributes(started.search_attributes).get(SagaType)
                 )
                 if started.continued_execution_run_id:
-                    self._log.runs_before.append(started.continued_execution_run_id)
+                    self.known.runs_before.append(started.continued_execution_run_id)
                 yield from _clues(_Clue.INPUT, started.input)
             case EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
                 upserted = event.upsert_workflow_search_attributes_event_attributes
@@ -119,15 +149,15 @@ class _RunReader:
             case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
                 self._task_at = _task_time(event.event_time)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                self._log.last_task = event.event_id
+                self.known.last_task = event.event_id
                 if self._epoch is None:
                     self._epoch = epoch_at(self._task_at)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
                 if failed.cause == _RESET:
-                    self._log.runs_before.append(failed.base_run_id)
-                    self._log.run_id = failed.new_run_id
-                    self._log.began_at = _time(event.event_time)
+                    self.known.runs_before.append(failed.base_run_id)
+                    self.known.run_id = failed.new_run_id
+                    self._reset_at = self.known.began_at = _time(event.event_time)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 scheduled = event.activity_task_scheduled_event_attributes
                 # Steps are called on the saga's own queue; sinks have others.
@@ -148,8 +178,8 @@ class _RunReader:
                 if RECORD in memo.fields:
                     yield _Clue.RECORD, memo.fields[RECORD]
             case _ if event.event_type in _CLOSING:
-                self._log.closed = True
-                if (ended := _ended(self._log.saga_id, event)) is not None:
+                self.known.closed = True
+                if (ended := _ended(self.known.saga_id, event)) is not None:
                     self._ended = _time(event.event_time), ended
 
     def _take_type(self, saga_type: str | None) -> None:
@@ -159,23 +189,27 @@ class _RunReader:
         self, converter: DataConverter, clues: Sequence[tuple[_Clue, Payload]]
     ) -> None:
         """Decode at once what `take` has yielded, and take it in."""
-        contents = await converter.decode([payload for _, payload in clues]) if clues else []
-        for (clue, _), content in zip(clues, contents, strict=True):
-            self._understand(clue, content)
+        with decoding(self.known.saga_id):
+            contents = await converter.decode([payload for _, payload in clues]) if clues else []
+        try:
+            for (clue, _), content in zip(clues, contents, strict=True):
+                self._understand(clue, content)
+        except ValidationError as error:
+            raise BadHistory(self.known.saga_id, error) from error
 
     def _understand(self, clue: _Clue, content: JsonValue) -> None:
         if not isinstance(content, dict):
             return
         if clue is _Clue.INPUT:
-            self._log.input = content
+            self.known.input = content
             if content.get("recovery") is not None:
                 recovery = Recovery.model_validate(content["recovery"])
                 self._started_at = recovery.started_at
-                self._log.runs_before.append(recovery.run_id)
+                self.known.runs_before.append(recovery.run_id)
         elif clue is _Clue.TASK:
             if self._is_ours(content) and "command_type" in content:
                 call = SentCall.model_validate(content)
-                self._log.calls.append(call)
+                self.known.calls.append(call)
                 self._add(sent(call))
         else:
             self._answered(content)
@@ -190,60 +224,52 @@ class _RunReader:
                     self._answered(event)
 
     def _is_ours(self, content: JsonObject) -> bool:
-        return content.get("saga_id") == self._log.saga_id and "position" in content
+        return content.get("saga_id") == self.known.saga_id and "position" in content
 
     def _add(self, event: Event[JsonObject]) -> None:
+        if event.event_id not in self._events:
+            self._news.append(event)
         self._events[event.event_id] = event
 
     def log(self) -> RunLog:
         """What is known so far."""
-        begun = self._epoch is not None or self._ended is not None
-        if begun and {"headline", "command_type"} <= self._log.input.keys():
-            self._add(self._started())
-        if self._ended is not None and self._events:
-            self._add(self._terminated(*self._ended))
+        self._complete()
         events = self._events.values()
-        self._log.events = tuple(sorted(events, key=lambda it: (it.epoch, it.position)))
-        return self._log
+        self.known.events = tuple(sorted(events, key=lambda it: (it.epoch, it.position)))
+        return self.known
 
-    def _started(self) -> Event[JsonObject]:
-        given = self._log.input
-        started = SagaStarted.model_validate(
-            {
-                "saga_id": self._log.saga_id,
-                "saga_type": self._saga_type,
-                "headline": given["headline"],
-                "command_type": given["command_type"],
-                "command": given["command"],
-            }
-        )
-        correlation_id, causation_id = given.get("correlation_id"), given.get("causation_id")
-        place = Place(
-            saga_id=self._log.saga_id,
+    def news(self) -> Sequence[Event[JsonObject]]:
+        """The events since the last time, as they came."""
+        # The first task tells the type, if the start did not, before it does anything else.
+        if self._saga_type or self.known.closed:
+            self._complete()
+        news, self._news = self._news, []
+        return news
+
+    def _complete(self) -> None:
+        """Add the events that no payload holds as they are."""
+        begun = self._epoch is not None or self._ended is not None
+        if begun and not self._begun and {"headline", "command_type"} <= self.known.input.keys():
             # One that was ended before its first task never had an epoch.
-            epoch=epoch_at(self._started_at) if self._epoch is None else self._epoch,
-            position=0,
-            correlation_id=str(correlation_id or self._log.saga_id),
-            causation_id=None if causation_id is None else str(causation_id),
-        )
-        return saga_event(started, place, self._started_at)
-
-    def _terminated(self, at: datetime, ended: SagaTerminated) -> Event[JsonObject]:
-        events = sorted(self._events.values(), key=lambda it: (it.epoch, it.position))
-        last = events[-1]
-        place = Place(
-            saga_id=last.saga_id,
-            epoch=last.epoch,
-            position=1 + max(_last_place(event) for event in events),
-            correlation_id=last.correlation_id,
-            causation_id=last.event_id,
-        )
-        return saga_event(ended, place, at)
-
-
-def _last_place(event: Event[JsonObject]) -> int:
-    # The place of its answer is taken, whether there is one or not.
-    return event.position + (event.event_type == StepStarted.__name__)
+            epoch = (
+                epoch_at(self.known.began_at or self._started_at)
+                if self._epoch is None
+                else self._epoch
+            )
+            try:
+                begun_by = started(
+                    self.known.saga_id, self.known.input, self._saga_type, self._started_at, epoch
+                )
+            except ValidationError as error:
+                raise BadHistory(self.known.saga_id, error) from error
+            self._add(begun_by)
+            self._begun = bool(self._saga_type)
+        if self._ended is not None and self._events:
+            noticed = max(event.epoch for event in self._events.values())
+            if self._epoch is not None and self._reset_at and noticed < epoch_at(self._reset_at):
+                self._add(reset_at(self._reset_at, self._events.values()))
+            self._add(terminated(*self._ended, self._events.values()))
+            self._ended = None
 
 
 def _time(stamp: Timestamp) -> datetime:

@@ -38,6 +38,16 @@ async def test_a_request_keeps_what_it_was_given() -> None:
         assert await sent(x_causation_id="mine") == both
 
 
+async def test_ids_of_any_text_are_sent_as_ascii_or_not_at_all() -> None:
+    with correlated(Correlation("trip-Köln", "100%\r\nX-Evil: yes")):
+        assert await sent() == {
+            "x-correlation-id": "trip-K%C3%B6ln",
+            "x-causation-id": "100%25%0D%0AX-Evil:%20yes",
+        }
+    with correlated(Correlation("x" * 5000, "command-9")):
+        assert await sent() == {"x-causation-id": "command-9"}
+
+
 async def test_tasks_do_not_see_each_other() -> None:
     async def task(name: str) -> Correlation:
         enter(Correlation(name))

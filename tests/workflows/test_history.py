@@ -13,7 +13,7 @@ from temporalio.converter import PayloadCodec
 from temporalio.testing import WorkflowEnvironment
 from typing_extensions import override
 
-from saga import Request, SagaPlugin, Status, follow_saga, read_saga
+from saga import Event, JsonObject, Request, SagaPlugin, Status, follow_saga, read_saga
 from tests.orders import Order, new_order, working
 from workflows.order import OrderSaga
 
@@ -156,12 +156,12 @@ async def test_it_is_followed_until_it_has_closed(real_order: Order) -> None:
     held = order.participants.hold("reserve-stock")
     handle = await order.place()
     await held.reached.wait()
-    followed: list[str] = []
+    followed: list[Event[JsonObject]] = []
     half = asyncio.Event()
 
     async def follow() -> None:
         async for event in follow_saga(order.env.client, order.saga_id):
-            followed.append(event.event_id)
+            followed.append(event)
             if event.step == "reserve-stock":
                 half.set()
 
@@ -172,4 +172,4 @@ async def test_it_is_followed_until_it_has_closed(real_order: Order) -> None:
     await following
     told = await read_saga(order.env.client, order.saga_id)
     assert told is not None
-    assert followed == [event.event_id for event in told.events]
+    assert followed == list(told.events)
