@@ -133,7 +133,8 @@ def command_routes(orders: Orders) -> APIRouter:
 
 async def _body(request: Request) -> bytes:
     # A page in a browser can send any other type to whom it likes, without asking first.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
         raise Problem(NO_JSON, "Send the order as application/json.")
     body = bytearray()
     async for chunk in request.stream():

@@ -174,6 +174,12 @@ async def test_a_bad_order_is_told(
     assert told[1] == ("urn:problem:invalid-request" if status == 422 else "about:blank")
 
 
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
+async def test_json_by_any_spelling_of_its_name(api: httpx.AsyncClient, kind: str) -> None:
+    answer = await api.post("/orders", content="{}", headers={"Content-Type": kind})
+    assert problem_of(answer)[0] == 422
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 async def test_what_is_no_json_is_refused(api: httpx.AsyncClient, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
