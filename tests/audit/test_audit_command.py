@@ -315,11 +315,11 @@ async def test_logs_come_from_the_table_when_histories_are_gone(
     ("change", "why"),
     [
         (
-            "event_data = json_set(event_data, '$.schema_version', 99)",
+            "UPDATE events SET event_data = json_set(event_data, '$.schema_version', 99)",
             "OrderCreated came in schema version 99",
         ),
         (
-            "event_type = 'RunReset', schema_version = 1, event_data = '{}'",
+            "UPDATE events SET event_type = 'RunReset', schema_version = 1, event_data = '{}'",
             "RunReset: Field required at ",
         ),
     ],
@@ -337,7 +337,7 @@ async def test_one_log_that_cant_be_read_leaves_the_others(
     tampered = audited.tampered(
         copies,
         "read",
-        f"UPDATE events SET {change} WHERE saga_id = 'order-{order_id}' AND position = 2",
+        f"{change} WHERE saga_id = 'order-{order_id}' AND position = 2",
     )
     ran = await audited.audit(
         here,
