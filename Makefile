@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow chaos matrix check bench-order bench-engine histories clean
+.PHONY: help setup demo test test-slow chaos matrix check bench-order bench-engine bench-read histories clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ bench-order: $(STAMP) ## measure the order saga
 
 bench-engine: $(STAMP) ## measure the engine against a saga written by hand
 	@$(BIN)/python -m benchmarks.engine
+
+bench-read: $(STAMP) ## measure the rebuild, the projection and the queries
+	@$(BIN)/python -m benchmarks.read
 
 histories: $(STAMP) ## record the committed replay histories anew
 	@$(BIN)/python -m tests.replay.record

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from activities.order import OrderActivities
 from activities.payment import PaymentActivities
 from activities.projection import ProjectionActivities, projection
 from activities.publication import PublicationActivities, publication
+from activities.reconciliation import ReconciliationActivities
 from activities.shipping import ShippingActivities
 from api.application import application
 from api.server import USUAL_ADDRESS, Address, listening, serving
@@ -42,6 +44,7 @@ from runtime.tracing import tracing_plugins
 from saga import SagaPlugin, SagaWorkflow, Sink
 from saga.named import activities_of, sagas_named
 from workflows.order import OrderSaga
+from workflows.reconcile import ReconcileReadModel
 
 Activities = Sequence[Callable[..., object]]
 Workflows = Sequence[type[SagaWorkflow[Any]]]
@@ -106,11 +109,18 @@ def saga_worker(
     )
 
 
-def sink_worker(client: Client, task_queue: str, sink: Sink, activities: Activities) -> Worker:
+def sink_worker(
+    client: Client,
+    task_queue: str,
+    sink: Sink,
+    activities: Activities,
+    workflows: Sequence[type] = (),
+) -> Worker:
     """The worker of one sink, on a task queue of its own."""
     return Worker(
         client,
         task_queue=f"{task_queue}-{sink.name}",
+        workflows=workflows,
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
     )
@@ -134,8 +144,12 @@ async def projecting(
                 await asyncio.sleep(READ_DATABASE_RETRY)
             else:
                 break
-        activities = [ProjectionActivities(SagaProjector(database)).project_saga]
-        async with sink_worker(client, task_queue, projection, activities):
+        activities: Activities = [
+            ProjectionActivities(SagaProjector(database)).project_saga,
+            ReconciliationActivities(client, database).reconcile_read_model,
+        ]
+        workflows = [ReconcileReadModel]
+        async with sink_worker(client, task_queue, projection, activities, workflows):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(project())
@@ -147,8 +161,23 @@ async def projecting(
         await database.dispose()
 
 
-async def work(settings: Settings, options: argparse.Namespace) -> None:
-    """Carry out sagas until SIGTERM or SIGINT."""
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    api: Address | None = None
+    """Where to serve the HTTP API, if anywhere."""
+    metrics: str | None = None
+    """Where to serve Prometheus metrics, `host:port`, if anywhere."""
+    faults: bool = False
+    modules: Sequence[str] = ()
+    """Those that define sagas to carry out beside the order's."""
+
+
+async def work(settings: Settings, options: Options) -> None:
+    """Carry out sagas until SIGTERM or SIGINT; raises RuntimeProblem."""
+    more_sagas = [saga for module in options.modules for saga in sagas_named(module)]
+    more_activities = [it for module in options.modules for it in activities_of(module)]
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -178,8 +207,8 @@ async def work(settings: Settings, options: argparse.Namespace) -> None:
             events = PublicationActivities(open_publisher(settings.event_broker_url))
             publishing = sink_worker(client, queue, publication, [events.publish_events])
             await stack.enter_async_context(publishing)
-        activities = [*step_activities(clients), *options.activities]
-        workflows, version = [*WORKFLOWS, *options.sagas], settings.worker_version
+        activities = [*step_activities(clients), *more_activities]
+        workflows, version = [*WORKFLOWS, *more_sagas], settings.worker_version
         sagas = saga_worker(client, queue, activities, workflows, version)
         await stack.enter_async_context(sagas)
         log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)
@@ -227,11 +256,14 @@ def main() -> int:
         dest="modules",
         help="carry out this module's sagas too, with its ACTIVITIES; repeatable",
     )
-    options = parser.parse_args()
+    given = parser.parse_args()
     try:
-        options.sagas = [saga for module in options.modules for saga in sagas_named(module)]
-        options.activities = [it for module in options.modules for it in activities_of(module)]
-        options.api = options.api and Address.of(options.api)
+        options = Options(
+            api=Address.of(given.api) if given.api else None,
+            metrics=given.metrics,
+            faults=given.faults,
+            modules=given.modules,
+        )
         settings = Settings.from_environment()
         configure_logging(settings.saga_log_level, settings.saga_log_format)
         asyncio.run(work(settings, options))

@@ -3,7 +3,6 @@
 The count goes to `<SAGA_HOME>/tasks`, which appears in one step.
 """
 
-import argparse
 import asyncio
 import gc
 import signal
@@ -32,9 +31,7 @@ async def work(settings: Settings) -> None:
     """Carry out sagas until SIGTERM."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, count_tasks, settings.saga_home)
-    await worker.work(
-        settings, argparse.Namespace(metrics=None, faults=False, sagas=[], activities=[])
-    )
+    await worker.work(settings, worker.Options())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
-from cli.looking import audit, events, orders, reconcile, sagas, status, stuck, totals, trace
+from cli.looking import (
+    audit,
+    events,
+    orders,
+    rebuild,
+    reconcile,
+    sagas,
+    schedule_reconcile,
+    status,
+    stuck,
+    totals,
+    trace,
+)
 from cli.options import CausationId, CorrelationId, Json
 from cli.steering import cancel, pause, recover, repair, resume
 
@@ -105,5 +117,7 @@ for command in (
     repair,
     recover,
     reconcile,
+    rebuild,
+    schedule_reconcile,
 ):
     app.command()(command)

@@ -21,6 +21,16 @@ def duration(option: str, text: str) -> timedelta:
     return length
 
 
+def moment(option: str, text: str) -> datetime:
+    """The instant that an ISO time says, or a duration such as `24h` ago; raises BadInput."""
+    if _FORM.fullmatch(text):
+        return datetime.now(UTC) - duration(option, text)
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{option} {text!r}: write it like 24h or 2026-11-24T03:00Z") from None
+
+
 def age(since: datetime) -> str:
     """How long ago that was, in its two largest units: `3h 12m`."""
     seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))

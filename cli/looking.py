@@ -154,3 +154,48 @@ def reconcile(saga_type: AnyType = None, as_json: Json = False) -> None:
     from cli.values import type_named
 
     raise typer.Exit(asyncio.run(reconciled(type_named(saga_type), as_json=as_json)))
+
+
+def rebuild(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what differs, and write nothing.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only sagas started or closed since: 24h, or ISO."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this order, or saga of --type.")
+    ] = None,
+    saga_type: AnyType = None,
+    as_json: Json = False,
+) -> None:
+    """Make the read database again from the histories; exit 1 if something can't be repaired."""
+    from cli.durations import moment
+    from cli.values import saga_named, type_named
+
+    kind = type_named(saga_type)
+    one = saga_named(kind or ORDERS, only) if only is not None else None
+    start = moment("--since", since) if since is not None else None
+    from cli.rebuild import Asked
+    from cli.rebuild import rebuild as rebuilt
+
+    raise typer.Exit(asyncio.run(rebuilt(Asked(one, kind, start, dry_run, as_json))))
+
+
+def schedule_reconcile(
+    at: Annotated[str | None, typer.Option(metavar="HH:MM", help="UTC; 03:00 when absent.")] = None,
+    cron: Annotated[str | None, typer.Option(metavar="EXPR", help="Instead, in UTC.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="No longer.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have Temporal compare the read database with all histories every night, and repair it."""
+    from cli.schedule import Times, unschedule_reconcile
+    from cli.schedule import schedule_reconcile as scheduled
+
+    doing = (
+        unschedule_reconcile(as_json=as_json)
+        if remove
+        else scheduled(Times.given(at, cron), as_json=as_json)
+    )
+    raise typer.Exit(asyncio.run(doing))

@@ -1,67 +1,77 @@
 """`reconcile`: sagas that were ended from outside, whose rows cannot know it by themselves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.read_database import read_database
 from cli.saga_id import SagaId
 from cli.temporal import TemporalSagas
 from cli.terminal import note, say, say_json
-from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
+from read_model.rebuild import History, Rebuild
 from runtime.settings import Settings
 from saga import Status
-from saga.client import Found
+from saga.history import read_saga
 
 _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A saga that was ended from outside, and whose row did not say so."""
+    """A saga that was ended from outside, and whose row says so only now."""
 
     saga: SagaId
     closed_at: datetime
-    has_row: bool
-    """Whether there is a row, which says so now; without one it was never projected."""
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """What is taken for the history of a saga that was not ended from outside."""
+
+    closed: bool = True
+    all_events: tuple[()] = ()
+    state: None = None
 
 
 async def reconcile(saga_type: str | None, *, as_json: bool) -> int:
-    """Have rows say what was ended from outside; returns the exit code, 1 when there was any.
-
-    A saga without a row is told and gets none: its sums and steps are in its history only.
-    """
+    """Have rows say what was ended from outside; returns the exit code, 1 when there was any."""
     settings = Settings.from_environment()
     sagas = await TemporalSagas.connect(settings)
-    # A saga that was reset has several runs; which of them is the last, `find` tells.
+    # A saga that was reset has several runs; which of them is the last, its history tells.
     named = {run.saga.workflow_id: run.saga async for run in sagas.ended_from_outside(saga_type)}
-    found = []
+    ids = list(named)
+    closed: dict[str, datetime] = {}
     async with read_database(settings) as engine:
-        model, projector = ReadModel(engine), SagaProjector(engine)
-        ids = list(named)
         for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            statuses = await model.statuses(some)
-            for saga in (named[it] for it in some if _open(statuses.get(it))):
-                closed_at = _ended_at(await sagas.find(saga))
-                if closed_at is None:
-                    continue
-                has_row = saga.workflow_id in statuses
-                if has_row and not await projector.close(saga.workflow_id, closed_at):
-                    continue
-                found.append(Ended(saga, closed_at, has_row))
+            with sagas.answering():
+                closed |= await _closed(sagas, engine, ids[start : start + _AT_ONCE])
+    found = [Ended(named[saga_id], closed_at) for saga_id, closed_at in closed.items()]
     _tell(found, as_json=as_json)
     return 1 if found else 0
 
 
-def _open(status: Status | None) -> bool:
-    return status is None or not status.final
+async def _closed(
+    sagas: TemporalSagas, engine: AsyncEngine, saga_ids: Sequence[str]
+) -> dict[str, datetime]:
+    """When those sagas were ended whose rows have come to say so."""
+    statuses = await ReadModel(engine).statuses(saga_ids)
+    ended: dict[str, datetime] = {}
 
+    async def read(saga_id: str) -> History:
+        history = await read_saga(sagas.client, saga_id)
+        state = history.state if history is not None else None
+        if history is None or state is None or state.status is not Status.TERMINATED:
+            return _Nothing()
+        ended[saga_id] = state.closed_at or state.updated_at
+        return history
 
-def _ended_at(latest: Found | None) -> datetime | None:
-    if latest is None or latest.status is not Status.TERMINATED:
-        return None
-    return latest.closed_at
+    open_ones = [it for it in saga_ids if it not in statuses or not statuses[it].final]
+    report = await Rebuild(engine, read).page(open_ones)
+    changed = {drift.saga_id for drift in report.drift}
+    return {saga_id: ended[saga_id] for saga_id in open_ones if saga_id in changed & ended.keys()}
 
 
 def _tell(found: list[Ended], *, as_json: bool) -> None:
@@ -69,9 +79,8 @@ def _tell(found: list[Ended], *, as_json: bool) -> None:
         say_json([_document(one) for one in found])
         return
     for one in found:
-        row = "its row says so now" if one.has_row else "it has no row"
         at = one.closed_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        say(f"{one.saga}: ended from outside at {at}; {row}")
+        say(f"{one.saga}: ended from outside at {at}; its row says so now")
     if not found:
         note("every row agrees with Temporal")
 
@@ -80,5 +89,5 @@ def _document(one: Ended) -> dict[str, object]:
     return {
         **one.saga.members,
         "closed_at": one.closed_at.isoformat().replace("+00:00", "Z"),
-        "row": "terminated" if one.has_row else None,
+        "row": Status.TERMINATED,
     }

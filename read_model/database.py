@@ -83,12 +83,14 @@ async def connection(
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def transaction(
+    engine: AsyncEngine, seconds: float | None = TIME_LIMIT_SECONDS
+) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements are kept together or, after an error, not at all.
 
     Raises as `connection` does.
     """
-    async with connection(engine) as connected:
+    async with connection(engine, seconds) as connected:
         if connected.dialect.name == "sqlite":
             # At once the one that writes, or it could not become it while another one does.
             await connected.exec_driver_sql("BEGIN IMMEDIATE")

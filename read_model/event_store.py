@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import cast
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import RowMapping, Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.columns import kept_json, kept_name, kept_text
 from read_model.database import connection
-from read_model.tables import EVENTS, EventRow
+from read_model.tables import EVENTS, TABLE, EventRow
 from saga.envelope import Event, JsonObject
 from saga.identity import Direction
 from saga.state import AnyEvent
@@ -39,24 +40,28 @@ def event_row(event: AnyEvent) -> EventRow:
     )
 
 
-def event_of(row: EventRow | Row[tuple[object, ...]]) -> Event[JsonObject]:
+def event_of(row: EventRow) -> Event[JsonObject]:
     """The event that a row keeps; its type need not be known."""
-    # As the database hands it over, too: to make an `EventRow` takes longer than the event.
     return Event[JsonObject](
-        saga_id=row.saga_id,
-        epoch=row.epoch,
-        position=row.position,
-        correlation_id=row.correlation_id,
-        causation_id=row.causation_id,
-        event_type=row.event_type,
-        aggregate_id=row.aggregate_id,
-        aggregate_type=row.aggregate_type,
-        version=row.told_version,
-        occurred_at=row.occurred_at,
-        step=row.step,
-        direction=Direction(row.direction) if row.direction else None,
-        data={VERSION: row.schema_version, **row.event_data},
+        saga_id=row["saga_id"],
+        epoch=row["epoch"],
+        position=row["position"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        event_type=row["event_type"],
+        aggregate_id=row["aggregate_id"],
+        aggregate_type=row["aggregate_type"],
+        version=row["told_version"],
+        occurred_at=row["occurred_at"],
+        step=row["step"],
+        direction=Direction(row["direction"]) if row["direction"] else None,
+        data={VERSION: row["schema_version"], **row["event_data"]},
     )
+
+
+def row_from(mapping: RowMapping) -> EventRow:
+    """The row that a query on `EVENTS` has found."""
+    return cast(EventRow, dict(mapping))
 
 
 class EventStore:
@@ -87,12 +92,18 @@ class EventStore:
             query.order_by(events.occurred_at, events.saga_id, events.epoch, events.position)
         )
 
-    async def saga_ids(self, *, after: str = "", limit: int = 500) -> list[str]:
+    async def saga_ids(
+        self, *, after: str = "", limit: int = 500, without_row: bool = False
+    ) -> list[str]:
         """The next sagas that have events, after this one's id in the database's order."""
-        ids = select(EVENTS.c.saga_id).where(EVENTS.c.saga_id > after).distinct()
+        saga_id = EVENTS.c.saga_id
+        ids = select(saga_id).where(saga_id > after).distinct().order_by(saga_id).limit(limit)
+        if without_row:
+            ids = ids.where(~exists().where(TABLE.c.saga_id == saga_id))
         async with connection(self._engine) as connected:
-            return list(await connected.scalars(ids.order_by(EVENTS.c.saga_id).limit(limit)))
+            return list(await connected.scalars(ids))
 
     async def _events(self, query: Select[tuple[object, ...]]) -> list[Event[JsonObject]]:
         async with connection(self._engine) as connected:
-            return [event_of(row) for row in await connected.execute(query)]
+            rows = await connected.execute(query)
+            return [event_of(row_from(row)) for row in rows.mappings()]

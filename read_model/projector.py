@@ -1,55 +1,56 @@
 """Writes a saga's newest state to its row, and its events to theirs, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from read_model import statements
 from read_model.database import connection, transaction
 from read_model.event_store import event_row
-from read_model.tables import TABLE, SagaRow
-from saga.events import Status
-from saga.identity import epoch_at
+from read_model.tables import SagaRow
 from saga.state import AnyEvent, SagaState
 
 
 def row_of(state: SagaState) -> SagaRow:
     """The row that shows a state."""
+    return SagaRow(**{**row_values(state), "stuck": tuple(state.stuck.values())})
+
+
+def row_values(state: SagaState) -> dict[str, Any]:
+    """The columns of `row_of`, far sooner."""
     headline = state.headline
     # What a person has to mend comes before what the saga is undone for.
     failure = next(iter(state.stuck.values()), state.failure)
-    return SagaRow(
-        saga_id=state.saga_id,
-        saga_type=state.saga_type,
-        business_id=headline.business_id,
-        customer_id=headline.customer_id,
-        status=state.status,
-        cause=state.cause,
-        current_step=state.current_step,
-        failure_step=failure.step if failure else None,
-        failure_type=failure.type if failure else None,
-        failure_message=failure.message if failure else None,
-        stuck=tuple(state.stuck.values()),
-        stuck_since=state.stuck_since if state.stuck else None,
-        amount_minor=headline.amount_minor,
-        currency=headline.currency,
-        item_count=headline.item_count,
-        version=state.version,
-        epoch=state.epoch,
-        position=state.position,
-        correlation_id=state.correlation_id,
-        steps=dict(state.steps),
-        started_at=state.started_at,
-        updated_at=state.updated_at,
-        closed_at=state.closed_at,
-    )
+    return {
+        "saga_id": state.saga_id,
+        "saga_type": state.saga_type,
+        "business_id": headline.business_id,
+        "customer_id": headline.customer_id,
+        "status": state.status,
+        "cause": state.cause,
+        "current_step": state.current_step,
+        "failure_step": failure.step if failure else None,
+        "failure_type": failure.type if failure else None,
+        "failure_message": failure.message if failure else None,
+        "stuck": tuple(it.model_dump() for it in state.stuck.values()),
+        "stuck_since": state.stuck_since if state.stuck else None,
+        "amount_minor": headline.amount_minor,
+        "currency": headline.currency,
+        "item_count": headline.item_count,
+        "version": state.version,
+        "epoch": state.epoch,
+        "position": state.position,
+        "correlation_id": state.correlation_id,
+        "steps": dict(state.steps),
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+        "closed_at": state.closed_at,
+    }
 
 
 class Told(NamedTuple):
-    """What there is to write of one saga."""
+    """What the log of one saga tells."""
 
     state: SagaState
     events: Sequence[AnyEvent] = ()
@@ -69,43 +70,26 @@ class SagaProjector:
         Raises:
             ServerUnreachable: the read database does not answer in time.
         """
-        if self._engine.dialect.name == "postgresql":
-            async with connection(self._engine) as connected:
-                await _write_postgres(connected, [Told(state, events)])
-        else:
-            await self.project_all([Told(state, events)])
+        # PostgreSQL needs one statement for it, and a transaction would be three round trips more.
+        single = self._engine.dialect.name == "postgresql"
+        async with (connection if single else transaction)(self._engine) as connected:
+            await write(connected, [Told(state, events)])
 
-    async def project_all(self, sagas: Iterable[Told]) -> None:
-        """Write several sagas in one transaction; raises as `project` does."""
-        # In one order, so that two who write the same rows never wait for each other.
-        told = sorted(sagas, key=lambda it: it.state.saga_id)
-        write = _write_postgres if self._engine.dialect.name == "postgresql" else _write_sqlite
-        async with transaction(self._engine) as connected:
-            await write(connected, told)
 
-    async def close(self, saga_id: str, closed_at: datetime) -> bool:
-        """Have a row say that its saga was ended from outside; whether that changed the row.
-
-        An outcome stays, and so does what a run has written that took the saga up after its end.
-
-        Raises:
-            ServerUnreachable: the read database does not answer in time.
-        """
-        ended = (
-            update(TABLE)
-            .where(TABLE.c.saga_id == saga_id)
-            .where(TABLE.c.status.not_in([status for status in Status if status.final]))
-            .where(TABLE.c.epoch <= epoch_at(closed_at))
-            .values(status=Status.TERMINATED, closed_at=closed_at)
-        )
-        async with connection(self._engine) as connected:
-            return (await connected.execute(ended)).rowcount == 1
+async def write(connected: AsyncConnection, told: Iterable[Told]) -> None:
+    """Write the newer rows and the new events of several sagas, in the caller's transaction."""
+    # In one order, so that two who write the same rows never wait for each other.
+    ordered = sorted(told, key=lambda it: it.state.saga_id)
+    if connected.dialect.name == "postgresql":
+        await _write_postgres(connected, ordered)
+    else:
+        await _write_sqlite(connected, ordered)
 
 
 async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> None:
     rows = [
         {
-            **row_of(it.state).model_dump(),
+            **row_values(it.state),
             statements.GIVEN_EVENTS: [statements.as_json(event_row(event)) for event in it.events],
         }
         for it in told
@@ -116,12 +100,12 @@ async def _write_postgres(connected: AsyncConnection, told: Sequence[Told]) -> N
 async def _write_sqlite(connected: AsyncConnection, told: Sequence[Told]) -> None:
     # By their places, so that of two that tell one version the earlier has it.
     ordered = (sorted(it.events, key=lambda event: (event.epoch, event.position)) for it in told)
-    events = [event_row(event).model_dump() for log in ordered for event in log]
+    events = [event_row(event) for log in ordered for event in log]
     if events:
         added = await connected.execute(statements.SQLITE_APPEND, events)
         if added.rowcount < len(events):
             # Known already, or of a version that another event has told.
             again = [{**event, "version": None} for event in events]
             await connected.execute(statements.SQLITE_APPEND, again)
-    rows = [row_of(it.state).model_dump() for it in told]
+    rows = [row_values(it.state) for it in told]
     await connected.execute(statements.SQLITE_UPSERT, rows)

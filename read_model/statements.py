@@ -21,7 +21,7 @@ GIVEN_EVENTS = "given_events"
 
 def as_json(event: EventRow) -> Mapping[str, object]:
     """An event's row as `POSTGRES_WRITE` reads it."""
-    return {**event.model_dump(), "occurred_at": event.occurred_at.isoformat()}
+    return {**event, "occurred_at": event["occurred_at"].isoformat()}
 
 
 def _upsert(insert: InsertT) -> InsertT:

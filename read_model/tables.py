@@ -1,9 +1,9 @@
 """The tables of the read model: one row per saga, one per event."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
-from sqlalchemy import BigInteger, Column, Index, MetaData, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from read_model.columns import (
@@ -83,36 +83,54 @@ Index("ix_sagas_started", TABLE.c.started_at.desc(), TABLE.c.saga_id)
 Index("ix_sagas_correlation", TABLE.c.correlation_id)
 
 
-class EventRow(ReadModelTable, table=True):
-    """One event of a saga's log; rows are added, and only a repair changes one."""
+class EventRow(TypedDict):
+    """One event of a saga's log; rows are added, and only a repair changes one.
 
-    __tablename__ = "events"
-    __table_args__ = (
-        UniqueConstraint("aggregate_id", "version", name="uq_events_version"),
-        UniqueConstraint("saga_id", "epoch", "position", name="uq_events_place"),
-    )
+    No object of a class, as there are a dozen and more of each saga.
+    """
 
-    event_id: str = Field(primary_key=True, sa_type=PlainText)
-    aggregate_id: str = Field(sa_type=PlainText)
-    aggregate_type: str = Field(sa_type=Name)
-    event_type: str = Field(sa_type=Name)
-    event_data: JsonObject = Field(sa_type=JsonData)
-    version: int | None = Field(default=None, sa_type=BigInteger)
-    """`told_version`, or NULL where another row of the aggregate has that: see decision 0011."""
-    told_version: int = Field(sa_type=BigInteger)
+    event_id: str
+    aggregate_id: str
+    aggregate_type: str
+    event_type: str
+    event_data: JsonObject
+    version: int | None
+    """`told_version`, or None where another row of the aggregate has that: see decision 0011."""
+    told_version: int
     """The aggregate's own, as the event tells it."""
-    occurred_at: datetime = Field(sa_type=UtcDateTime)
-    saga_id: str = Field(sa_type=PlainText)
-    epoch: int = Field(sa_type=BigInteger)
+    occurred_at: datetime
+    saga_id: str
+    epoch: int
     position: int
-    correlation_id: str = Field(sa_type=PlainText)
-    causation_id: str | None = Field(default=None, sa_type=PlainText)
+    correlation_id: str
+    causation_id: str | None
     schema_version: int
-    step: str | None = Field(default=None, sa_type=PlainText)
-    direction: str | None = Field(default=None, sa_type=PlainText)
+    step: str | None
+    direction: str | None
 
 
-EVENTS = METADATA.tables["events"]
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("event_id", PlainText, primary_key=True),
+    Column("aggregate_id", PlainText, nullable=False),
+    Column("aggregate_type", Name, nullable=False),
+    Column("event_type", Name, nullable=False),
+    Column("event_data", JsonData, nullable=False),
+    Column("version", BigInteger),
+    Column("told_version", BigInteger, nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("saga_id", PlainText, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("correlation_id", PlainText, nullable=False),
+    Column("causation_id", PlainText),
+    Column("schema_version", Integer, nullable=False),
+    Column("step", PlainText),
+    Column("direction", PlainText),
+    UniqueConstraint("aggregate_id", "version", name="uq_events_version"),
+    UniqueConstraint("saga_id", "epoch", "position", name="uq_events_place"),
+)
 
 Index("idx_events_aggregate", EVENTS.c.aggregate_id, EVENTS.c.version)
 Index("idx_events_type", EVENTS.c.event_type)

@@ -62,6 +62,13 @@ def closed_shop(server: WorkflowEnvironment, tmp_path: Path) -> Shop:
     return Shop(server, tmp_path)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def working(closed_shop: Shop) -> AsyncIterator[Shop]:
+    """A shop with a worker, and a database of its own."""
+    async with closed_shop.working():
+        yield closed_shop
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """The command line in this process, for what a process of its own would prove no better."""

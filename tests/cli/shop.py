@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.projection import ProjectionActivities
+from activities.reconciliation import ReconciliationActivities
 from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
@@ -22,6 +23,7 @@ from runtime.settings import Settings
 from saga import Sagas
 from tests.fakes import FakeParticipants
 from workflows.order import OrderSaga
+from workflows.reconcile import ReconcileReadModel
 
 ROOT = Path(__file__).parents[2]
 ORDER = (
@@ -107,6 +109,7 @@ class Shop:
         engine = open_database(self.database_url)
         await migrate(engine)
         projection = ProjectionActivities(SagaProjector(engine))
+        reconciliation = ReconciliationActivities(self.env.client, engine)
         async with (
             Worker(
                 self.env.client,
@@ -119,7 +122,8 @@ class Shop:
             Worker(
                 self.env.client,
                 task_queue=f"{self.task_queue}-projection",
-                activities=[projection.project_saga],
+                workflows=[ReconcileReadModel],
+                activities=[projection.project_saga, reconciliation.reconcile_read_model],
             ),
         ):
             yield

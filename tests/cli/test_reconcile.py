@@ -96,9 +96,12 @@ async def test_a_row_comes_to_say_that_its_saga_was_terminated(
     assert line.endswith("; its row says so now")
     assert await found() == ""
     after = json.loads((await command("orders", "--json")).out)[0]
-    assert after["closed_at"] > after["updated_at"]
-    changed = {"status": "terminated", "closed_at": after["closed_at"]}
-    assert after == {**before, **changed}
+    assert after["closed_at"] == after["updated_at"] > before["updated_at"]
+    assert after["version"] > before["version"]
+    # The row had been behind; its history tells how far the saga had come.
+    assert after["steps"][-1] == {"name": "reserve-stock", "status": "started"}
+    changed = {name: after[name] for name in ("closed_at", "updated_at", "version", "steps")}
+    assert after == {**before, **changed, "status": "terminated", "current_step": None}
 
     # A run that takes the saga up again replaces the row.
     await reset(closed_shop, order_id)
@@ -122,7 +125,7 @@ async def test_a_saga_that_was_taken_up_again_is_not_closed(closed_shop: Shop, h
     ]
 
 
-async def test_a_saga_that_has_no_row_is_told(closed_shop: Shop, here: Here) -> None:
+async def test_a_saga_that_has_no_row_gets_one(closed_shop: Shop, here: Here) -> None:
     engine = open_database(closed_shop.database_url)
     await migrate(engine)
     await engine.dispose()
@@ -130,6 +133,9 @@ async def test_a_saga_that_has_no_row_is_told(closed_shop: Shop, here: Here) -> 
     await here.run(closed_shop.settings, "place-order", *ORDER, "--order-id", order_id)
     handle = closed_shop.env.client.get_workflow_handle(f"order-{order_id}")
     await handle.terminate("by a test")
+    told_so = await here.run(closed_shop.settings, "status", order_id)
+    assert (told_so.code, told_so.err) == (0, "not in the read database yet: from its history\n")
+    assert "terminated" in told_so.out
 
     async def told() -> dict[str, object] | None:
         ran = await here.run(closed_shop.settings, "reconcile", "--json")
@@ -144,11 +150,10 @@ async def test_a_saga_that_has_no_row_is_told(closed_shop: Shop, here: Here) -> 
         "saga_id": f"order-{order_id}",
         "saga_type": "order",
         "business_id": order_id,
-        "row": None,
+        "row": "terminated",
     }
-    shown = await here.run(closed_shop.settings, "status", order_id)
-    assert (shown.code, shown.err) == (0, "not in the read database yet: from its history\n")
-    assert "terminated" in shown.out
+    shown = await here.run(closed_shop.settings, "status", order_id, "--json")
+    assert json.loads(shown.out)["status"] == "terminated"
 
 
 def answering(answer: Reply | Exception) -> tuple[Recover, list[tuple[str, Request]]]:

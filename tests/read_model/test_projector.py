@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -170,44 +170,3 @@ async def test_nul_in_a_participants_words_is_no_obstacle(engine: AsyncEngine) -
     await SagaProjector(engine).project(stuck("no\0pe"))
     [failure] = (await _stored(engine, "order-o-3")).stuck
     assert failure.message == "no\ufffdpe"
-
-
-@pytest.mark.asyncio
-async def test_what_was_ended_from_outside_is_closed_and_else_stays_as_projected(
-    engine: AsyncEngine,
-) -> None:
-    projector, last = SagaProjector(engine), completed()[3]
-    await projector.project(last)
-    ended = datetime.fromtimestamp(EPOCH / 1000, UTC) + timedelta(minutes=1)
-    assert await projector.close("order-o-1", ended)
-    row = (await _stored(engine)).model_dump()
-    projected = row_of(last).model_dump()
-    assert row == {**projected, "status": Status.TERMINATED, "closed_at": ended}
-    # Once is enough, and what that run had told before changes nothing any more.
-    assert not await projector.close("order-o-1", ended)
-    await projector.project(completed()[2])
-    assert (await _stored(engine)).status is Status.TERMINATED
-    assert not await projector.close("order-none", ended)
-
-
-@pytest.mark.asyncio
-async def test_an_outcome_is_not_closed_again(engine: AsyncEngine) -> None:
-    projector = SagaProjector(engine)
-    for state in (completed()[-1], compensated()):
-        await projector.project(state)
-        assert not await projector.close(state.saga_id, datetime.now(UTC))
-        assert (await _stored(engine, state.saga_id)).status is state.status
-
-
-@pytest.mark.asyncio
-async def test_a_recovery_is_not_closed_with_the_run_before_it(engine: AsyncEngine) -> None:
-    projector = SagaProjector(engine)
-    ended = datetime.fromtimestamp(EPOCH / 1000, UTC) + timedelta(minutes=1)
-    recovered = completed(epoch=EPOCH + 60_001)[3]
-    await projector.project(completed()[3])
-    assert await projector.close("order-o-1", ended)
-    await projector.project(recovered)
-    row = await _stored(engine)
-    assert (row.status, row.closed_at, row.epoch) == (Status.RUNNING, None, EPOCH + 60_001)
-    assert not await projector.close("order-o-1", ended)
-    assert (await _stored(engine)).status is Status.RUNNING
