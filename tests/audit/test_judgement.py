@@ -284,6 +284,22 @@ def test_what_was_done_by_hand_is_no_breach() -> None:
     assert found(log, Kept((PENDING,), (CHARGED,))) == [(Kind.EFFECT_LEFT, ORDER)]
 
 
+@pytest.mark.parametrize(
+    ("step", "kind", "participant"),
+    [
+        ("create-order", Kind.EFFECT_MISSING, ORDER),
+        ("charge-payment", Kind.SHIPPED_AND_REFUNDED, PAYMENT),
+        ("reserve-stock", Kind.EFFECT_MISSING, INVENTORY),
+        ("create-shipment", Kind.EFFECT_MISSING, SHIPPING),
+    ],
+)
+def test_what_was_undone_by_hand_before_a_reset_is_not_there(
+    step: str, kind: Kind, participant: Participant
+) -> None:
+    by_hand = Story().by_hand(step, UNDO).log().events[1:]
+    assert found(replace(COMPLETED, abandoned=by_hand), ALL) == [(kind, participant)]
+
+
 def test_an_order_may_be_confirmed_by_hand() -> None:
     log = Story().did(*STEPS[:-1]).by_hand("confirm-order", DO).completed()
     assert found(log, replace(ALL, orders=(PENDING,))) == []
