@@ -50,10 +50,10 @@ class ReconciliationActivities:
         self._engine = engine
 
     @activity.defn
-    async def reconcile_read_model(self) -> Reconciled:
+    async def reconcile_read_model(self, begin: Position) -> Reconciled:
         """Look at all sagas, and repair what differs; goes on where an attempt before it ended."""
         before = activity.info().heartbeat_details
-        begun = Reconciled.model_validate(before[0]) if before else Reconciled()
+        begun = Reconciled.model_validate(before[0]) if before else Reconciled(position=begin)
         rebuilding = Rebuild(self._engine, partial(read_saga, self._client))
         pages = everything(self._client, self._engine, Wanted(), begun.position)
         progress = _Progress(begun)

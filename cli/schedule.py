@@ -21,6 +21,7 @@ from activities.projection import projection
 from cli.problems import BadInput
 from cli.temporal import TemporalSagas
 from cli.terminal import say, say_json
+from read_model.sources import Position
 from runtime.settings import Settings
 from workflows.reconcile import SCHEDULE, ReconcileReadModel
 
@@ -90,6 +91,7 @@ def _schedule(settings: Settings, times: Times) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             ReconcileReadModel.run,
+            Position(),
             id=SCHEDULE,
             task_queue=f"{settings.saga_task_queue}-{projection.name}",
         ),

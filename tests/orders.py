@@ -1,5 +1,6 @@
 """One order under test: its saga on a server, its workers, its hand-written participants."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from saga import (
     SagaOutcome,
     Sagas,
     SagaState,
+    Status,
 )
 from tests.fakes import FakeParticipants, FakeReadDatabase
 from workflows.order import OrderSaga
@@ -70,6 +72,11 @@ class Order:
 
     async def state(self) -> SagaState:
         return await self.sagas.state(self.saga_id)
+
+    async def is_stuck(self) -> None:
+        """Wait until everybody knows it: a query is answered before its task has ended."""
+        while not any(it.state.status is Status.STUCK for it in self.read_database.batches):
+            await asyncio.sleep(0.01)
 
     @property
     def ledger(self) -> list[str]:

@@ -112,7 +112,7 @@ async def test_an_attempt_goes_on_where_the_one_before_has_ended(
         environment.info = dataclasses.replace(environment.info, heartbeat_details=details)
         environment.metric_meter = runtime.metric_meter
         environment.on_heartbeat = told.append
-        return await environment.run(activities.reconcile_read_model), told
+        return await environment.run(activities.reconcile_read_model, Position()), told
 
     whole, told = await attempt(Reconciled(position=Position(phase=Phase.ROWS)))
     assert (whole.drift, whole.repaired) == ({DriftKind.ORPHAN: 4}, 0)

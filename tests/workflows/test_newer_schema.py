@@ -185,8 +185,7 @@ async def test_a_repair_does_not_change_a_version(dev_server: WorkflowEnvironmen
     async with working(dev_server) as order:
         order.participants.refuse("confirm-order")
         handle = await order.place()
-        while (await order.state()).status is not Status.STUCK:
-            await asyncio.sleep(0.02)
+        await order.is_stuck()
         repair = Repair(
             by="ops",
             reason="x",

@@ -149,9 +149,8 @@ async def test_what_cannot_be_asked_again_is_stuck_and_undoes_nothing(real_order
     order.participants.misunderstand("create-order")
     third = workflow_tasks(await history(order, run_id))[2]
     newer = await reset(order, run_id=run_id, to=third)
-    while (state := await order.state()).status is not Status.STUCK:
-        await asyncio.sleep(0.01)
-    assert list(state.stuck) == ["create-order"]
+    await order.is_stuck()
+    assert list((await order.state()).stuck) == ["create-order"]
     order.participants.recover("create-order")
     repair = Repair(by="ops", reason="mended", step="create-order", action=RepairAction.RETRY)
     await order.sagas.repair(order.saga_id, repair)
@@ -249,8 +248,7 @@ async def test_what_a_person_has_undone_is_not_undone_again_by_a_recovery(
     order.participants.refuse("refund-payment")
     last = order.participants.hold("cancel-order")
     handle = await order.place()
-    while (await order.state()).status is not Status.STUCK:
-        await asyncio.sleep(0.01)
+    await order.is_stuck()
     skip = Repair(by="ops", reason="refunded", step="refund-payment", action=RepairAction.SKIP)
     await order.sagas.repair(order.saga_id, skip)
     await last.reached.wait()
