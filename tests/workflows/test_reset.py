@@ -1,6 +1,5 @@
 """Resets on a real server: a newer run tells the story, and what was undone stays undone."""
 
-import asyncio
 from uuid import uuid4
 
 import pytest
