@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import httpx
 from opentelemetry import propagate
-from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, JsonValue, ValidationError
 from temporalio.exceptions import FailureError
 
 from saga.answers import KEY_REUSED, UNDONE, did_not_happen, misconfigured, outage, refused
@@ -24,11 +24,19 @@ KEY_UNKNOWN = "urn:problem:key-unknown"
 """What it answers when it is asked about a key that it has done nothing with."""
 
 
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is no instant in UTC") from None
+
+
 class Answer(BaseModel):
     """What every participant says about what it did, beside its own fields."""
 
-    version: int
-    occurred_at: AwareDatetime
+    # No more than a database keeps: the projection of more would fail for ever.
+    version: int = Field(le=2**63 - 1)
+    occurred_at: Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 AnswerT = TypeVar("AnswerT", bound=Answer)

@@ -26,6 +26,7 @@ from contracts.json_input import json_object
 from contracts.order_document import GivenOrder, OrderDocument, order_of
 from contracts.sagas import ORDER, PUBLICATION
 from saga import DifferentCommand, Headline, SagaInput, Sagas, Status, saga_id
+from saga.versions import NewerSchema
 
 MAX_BYTES = 1_000_000
 """The size of the largest order that is read."""
@@ -35,6 +36,10 @@ TIME_LIMIT_SECONDS = 5.0
 _NOT_TAKEN = (
     "Temporal does not take the order now, or has not said so:"
     " repeat the request with this order_id, and it is placed once."
+)
+_NEWER = (
+    "Newer code has placed order {}, and this code can't tell whether it is the same order:"
+    " repeat the request once this service is of the newer version too."
 )
 _NOT_KNOWN = "Temporal does not answer, and only it knows whether this order was placed."
 
@@ -76,6 +81,9 @@ class Orders:
                     new = (await self._sagas.start(ORDER, start)).new
             except DifferentCommand:
                 raise _different(order_id) from None
+            except NewerSchema as newer:
+                log.warning("order %s: %s", order_id, newer)
+                raise Problem(UNAVAILABLE, _NEWER.format(order_id), order_id=order_id) from newer
         elif _essence(old) == _essence(given.order.headline()):
             new = False
         else:
@@ -133,7 +141,8 @@ def command_routes(orders: Orders) -> APIRouter:
 
 async def _body(request: Request) -> bytes:
     # A page in a browser can send any other type to whom it likes, without asking first.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
         raise Problem(NO_JSON, "Send the order as application/json.")
     body = bytearray()
     async for chunk in request.stream():

@@ -68,8 +68,14 @@ def _shipped(order: Order) -> Iterator[Finding]:
         )
     elif order.standing is not Standing.COMPENSATED:
         for payment in payments:
-            if payment.refunded_minor:
-                message = f"{shipments[0].told}, and {payment.refunded} was given back"
+            by_hand = order.undone_by_hand(payment) if payment.stands else None
+            if payment.refunded_minor or by_hand:
+                message = f"{shipments[0].told}, and "
+                message += (
+                    f"{payment.kept} was given back by hand, by {by_hand.by}"
+                    if by_hand
+                    else f"{payment.refunded} was given back"
+                )
                 yield _finding(order, payment, Kind.SHIPPED_AND_REFUNDED, message)
 
 
@@ -84,12 +90,13 @@ def outcome(order: Order) -> Iterator[Finding]:
 def _all(order: Order) -> Iterator[Finding]:
     assert order.log is not None
     for participant in Participant:
-        there = order.standing_of(participant)
+        # Before a reset a person may have undone by hand what the saga then built on.
+        there = [it for it in order.standing_of(participant) if not order.undone_by_hand(it)]
         made = [it for it in order.mine if it.participant is participant]
         if participant is Participant.PAYMENT and order.shipped and not there:
             continue  # Told as shipped, without a charge or with a refund.
         if not there:
-            found = ", ".join(it.told for it in made)
+            found = ", ".join(f"{it.told}, undone by hand" if it.stands else it.told for it in made)
             message = f"it completed without its {_NOUNS[participant]}"
             message += f": {found}" if found else f", of which {participant} knows nothing"
             yield Finding(

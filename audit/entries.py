@@ -100,6 +100,8 @@ class PaymentEntry(Entry):
     @property
     def stands(self) -> bool:
         """Whether some of it is not given back, whatever the status says."""
+        if self.amount_minor == 0 == self.refunded_minor:
+            return self.status in self.standing  # What costs nothing is charged too.
         return not self.void and self.kept.minor > 0
 
     @property

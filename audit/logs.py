@@ -79,11 +79,16 @@ class Logs:
             # One of them; the others can be read.
             singly = [await self._stored([it]) for it in order_ids]
             return {it: log for some in singly for it, log in some.items()}
-        logs = {
-            wanted[it]: _log(wanted[it], Source.EVENTS, told_last(events), events)
-            for it, events in found.items()
-        }
-        return {it: log for it, log in logs.items() if log is not None}
+        logs = (_stored_log(wanted[it], events) for it, events in found.items())
+        return {log.order_id: log for log in logs if log is not None}
+
+
+def _stored_log(order_id: str, events: Sequence[AnyEvent]) -> SagaLog | None:
+    try:
+        last = told_last(events)
+    except ValueError as error:
+        return unreadable(order_id, Source.EVENTS, error)
+    return _log(order_id, Source.EVENTS, last, events)
 
 
 def _log(

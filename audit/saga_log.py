@@ -109,7 +109,7 @@ def understood(log: SagaLog) -> SagaLog | None:
         if log.state is not None and log.state.saga_type != ORDER.name:
             return None
         _ = log.command, log.sent, log.by_hand
-    except ValueError as error:
+    except (ValueError, NewerSchema) as error:
         return unreadable(log.order_id, log.source, error)
     return log
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Date, Dialect, func, literal_column, or_, type_coerce
@@ -20,6 +21,15 @@ from saga.events import Status
 MOST_DAYS = 366
 """For how many days totals are added up at most: all rows of these days are read."""
 USUAL_DAYS = 30
+
+
+_HALF = 2**32
+# SQLite's sum fails beyond 64 bits; halves add up safely. The division is that of whole numbers.
+_SUM = (
+    func.sum(TABLE.c.amount_minor // _HALF),
+    func.sum(TABLE.c.amount_minor % _HALF),
+)
+"""What all amounts add up to, for `_added_up`."""
 
 
 class BadRange(ValueError):
@@ -156,7 +166,7 @@ class ReadModel:
         day, status, currency = _day(self._engine.dialect), TABLE.c.status, TABLE.c.currency
         started = TABLE.c.started_at
         sums = (
-            select_columns(day, status, currency, func.count(), func.sum(TABLE.c.amount_minor))
+            select_columns(day, status, currency, func.count(), *_SUM)
             .where(started >= datetime.combine(days.since, time.min, UTC))
             .where(started <= datetime.combine(days.until, time.max, UTC))
             .group_by(day, status, currency)
@@ -165,8 +175,8 @@ class ReadModel:
             sums = sums.where(TABLE.c.saga_type == saga_type)
         async with connection(self._engine) as connected:
             totals = [
-                DayTotal(on, stands, name, count, None if amount is None else int(amount))
-                for on, stands, name, count, amount in await connected.execute(sums)
+                DayTotal(on, stands, name, count, _added_up(high, low))
+                for on, stands, name, count, high, low in await connected.execute(sums)
             ]
         order = list(Status)
         return sorted(
@@ -177,16 +187,15 @@ class ReadModel:
         """What is at stake in all sagas that need a person: a sum for each currency."""
         currency = TABLE.c.currency
         sums = (
-            select(currency, func.count(), func.sum(TABLE.c.amount_minor))
+            select_columns(currency, func.count(), *_SUM)
             .where(*_stuck(saga_type))
             .group_by(currency)
             .order_by(currency)
         )
         async with connection(self._engine) as connected:
             return [
-                # PostgreSQL adds integers up to a decimal.
-                AtRisk(name, count, None if amount is None else int(amount))
-                for name, count, amount in await connected.execute(sums)
+                AtRisk(name, count, _added_up(high, low))
+                for name, count, high, low in await connected.execute(sums)
             ]
 
     async def correlated(self, correlation_id: str, limit: int = 1000) -> list[str]:
@@ -205,6 +214,11 @@ class ReadModel:
     async def _rows(self, query: SelectOfScalar[SagaRow]) -> list[SagaRow]:
         async with connection(self._engine) as connected, AsyncSession(connected) as session:
             return list(await session.exec(query))
+
+
+def _added_up(high: int | Decimal | None, low: int | Decimal | None) -> int | None:
+    # PostgreSQL adds integers up to a decimal.
+    return None if high is None or low is None else int(high) * _HALF + int(low)
 
 
 def _stuck(saga_type: str | None) -> list[ColumnElement[bool]]:

@@ -117,7 +117,9 @@ async def get_account(account_id: Id, session: Reading) -> AccountAnswer:
 async def list_events(
     account_id: Id,
     session: Reading,
-    after: Annotated[int, Query(ge=0, description="Only those of later versions.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=2**31 - 1, description="Only those of later versions.")
+    ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[EventAnswer]:
     """Show the events of an account, oldest first."""

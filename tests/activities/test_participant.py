@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
@@ -72,6 +73,27 @@ def call_of(direction: Direction = Direction.DO) -> dict[str, object]:
 async def charge(payments: PaymentActivities) -> Event[PaymentProcessed]:
     call = Call[ChargePayment].model_validate({**call_of(), "command": CHARGE})
     return await ActivityEnvironment().run(payments.charge_payment, call)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"version": 2**63},
+        {"occurred_at": "0001-01-01T00:00:00+14:00"},
+        {"occurred_at": "9999-12-31T23:59:59-05:00"},
+    ],
+)
+async def test_what_no_database_can_keep_is_no_answer(
+    payments: PaymentActivities, service: PaymentService, told: dict[str, object]
+) -> None:
+    # Or the projection would fail for ever, and the saga stay open.
+    service.body |= told
+    with pytest.raises(ValidationError):
+        await charge(payments)
+    service.body |= {"version": 2**63 - 1, "occurred_at": "2026-01-02T05:04:05+02:00"}
+    event = await charge(payments)
+    assert event.version == 2**63 - 1
+    assert event.occurred_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def test_an_answer_is_the_participants_event_at_the_next_position(

@@ -13,13 +13,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api import application as composed
 from api import commands
+from contracts.sagas import ORDER as KIND
 from read_model.database import open_database
 from read_model.migration import migrate
-from saga import Sagas, read_saga
+from saga import SagaInput, Sagas, read_saga
 from tests.api.callers import ORDER, api_of, problem_of
 from tests.cli.shop import ORDER as OPTIONS
 from tests.cli.shop import Shop
 from tests.integration.proxy import proxy_to
+from tests.matrix.order_subject import place_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -174,6 +176,12 @@ async def test_a_bad_order_is_told(
     assert told[1] == ("urn:problem:invalid-request" if status == 422 else "about:blank")
 
 
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
+async def test_json_by_any_spelling_of_its_name(api: httpx.AsyncClient, kind: str) -> None:
+    answer = await api.post("/orders", content="{}", headers={"Content-Type": kind})
+    assert problem_of(answer)[0] == 422
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 async def test_what_is_no_json_is_refused(api: httpx.AsyncClient, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
@@ -192,6 +200,22 @@ async def test_orders_are_taken_while_the_read_database_is_away(shop: Shop) -> N
             assert "secret" not in answer.text
         health = await api.get("/healthz")
         assert problem_of(health)[2] == "No answer from the read database."
+
+
+async def test_an_order_of_newer_code_is_no_outage_of_the_read_database(
+    api: httpx.AsyncClient, shop: Shop
+) -> None:
+    order_id = str(uuid4())
+    start = SagaInput(command=place_order(order_id)).model_dump(mode="json")
+    start["command"]["schema_version"] = 9
+    handle = await shop.env.client.start_workflow(
+        KIND.workflow, start, id=f"order-{order_id}", task_queue="nobody"
+    )
+    answer = await place(api, order_id=order_id)
+    assert problem_of(answer)[:2] == (503, "urn:problem:unavailable")
+    assert problem_of(answer)[2].startswith(f"Newer code has placed order {order_id}")
+    assert answer.json()["order_id"] == order_id
+    await handle.terminate("it was of newer code")
 
 
 async def test_temporal_may_be_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

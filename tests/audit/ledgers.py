@@ -70,7 +70,12 @@ STEPS = tuple(_DONE)
 class Story:
     """A log, told event by event."""
 
-    def __init__(self, saga_type: str = ORDER.name, command: JsonObject | None = None) -> None:
+    def __init__(
+        self,
+        saga_type: str = ORDER.name,
+        command: JsonObject | None = None,
+        command_type: str = "PlaceOrder",
+    ) -> None:
         self._events: list[Event[JsonObject]] = []
         placed = PLACED.model_dump(mode="json") if command is None else command
         headline = PLACED.headline()
@@ -79,7 +84,7 @@ class Story:
                 saga_id=SAGA,
                 saga_type=saga_type,
                 headline=headline,
-                command_type="PlaceOrder",
+                command_type=command_type,
                 command=placed,
             )
         )

@@ -311,13 +311,33 @@ async def test_logs_come_from_the_table_when_histories_are_gone(
     assert (ran.code, found["logs"]) == (0, {"events": found["orders"]})
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            "UPDATE events SET event_data = json_set(event_data, '$.schema_version', 99)",
+            "OrderCreated came in schema version 99",
+        ),
+        (
+            "UPDATE events SET event_type = 'RunReset', schema_version = 1, event_data = '{}'",
+            "RunReset: Field required at ",
+        ),
+    ],
+)
 async def test_one_log_that_cant_be_read_leaves_the_others(
-    audited: Audited, fates: Fates, here: Here, own_server: str, copies: Path
+    audited: Audited,
+    fates: Fates,
+    here: Here,
+    own_server: str,
+    copies: Path,
+    change: str,
+    why: str,
 ) -> None:
-    newer = "UPDATE events SET event_data = json_set(event_data, '$.schema_version', 99)"
     order_id = fates.completed.order_id
     tampered = audited.tampered(
-        copies, "read", f"{newer} WHERE saga_id = 'order-{order_id}' AND position = 2"
+        copies,
+        "read",
+        f"{change} WHERE saga_id = 'order-{order_id}' AND position = 2",
     )
     ran = await audited.audit(
         here,
@@ -328,7 +348,7 @@ async def test_one_log_that_cant_be_read_leaves_the_others(
     assert (ran.code, kinds(ran)) == (1, {(Kind.LOG_UNREADABLE, None)})
     [finding] = document(ran)["findings"]
     assert finding["order_id"] == order_id
-    assert "OrderCreated came in schema version 99" in finding["message"]
+    assert why in finding["message"]
 
 
 async def test_without_any_log_all_effects_are_nobodys(

@@ -10,6 +10,8 @@ from audit.entries import Amount, Kept, Participant, StockEntry
 from audit.findings import Kind, Standing
 from audit.judgement import judge, judge_stock
 from audit.saga_log import SagaLog, Source, understood
+from contracts.commands import Line
+from saga.envelope import JsonObject
 from saga.identity import Direction
 from tests.audit.ledgers import (
     ALL,
@@ -143,6 +145,23 @@ def test_an_amount_is_wrong_while_the_saga_runs_too() -> None:
     assert found(RUNNING, kept) == [(Kind.WRONG_AMOUNT, PAYMENT)]
 
 
+def test_an_order_may_cost_nothing() -> None:
+    lines = (Line(sku="BOOK", quantity=2, unit_price_minor=0),)
+    free = PLACED.model_copy(update={"items": lines}).model_dump(mode="json")
+    nothing = replace(CHARGED, amount_minor=0)
+    kept = Kept((replace(ORDERED, total_minor=0),), (nothing,), (RESERVED,), (SHIPPED,))
+    assert found(Story(command=free).did(*STEPS).completed(), kept) == []
+    made = replace(PENDING, total_minor=0)
+    charged = ("create-order", "charge-payment")
+    assert found(Story(command=free).did(*charged).log(), Kept((made,), (nothing,))) == []
+    undone = Story(command=free).did(*charged).failed("reserve-stock").undid(*charged[::-1])
+    cancelled = replace(made, status="cancelled")
+    refunded = replace(nothing, status="refunded")
+    assert found(undone.compensated(), Kept((cancelled,), (refunded,))) == []
+    left = found(undone.compensated(), Kept((cancelled,), (nothing,)))
+    assert left == [(Kind.EFFECT_LEFT, PAYMENT)]
+
+
 def test_nothing_is_charged_twice() -> None:
     twice = (CHARGED, replace(CHARGED, id="payment-4711b"))
     case = judge(ID, COMPLETED, replace(ALL, payments=twice), NOW)
@@ -265,6 +284,22 @@ def test_what_was_done_by_hand_is_no_breach() -> None:
     assert found(log, Kept((PENDING,), (CHARGED,))) == [(Kind.EFFECT_LEFT, ORDER)]
 
 
+@pytest.mark.parametrize(
+    ("step", "kind", "participant"),
+    [
+        ("create-order", Kind.EFFECT_MISSING, ORDER),
+        ("charge-payment", Kind.SHIPPED_AND_REFUNDED, PAYMENT),
+        ("reserve-stock", Kind.EFFECT_MISSING, INVENTORY),
+        ("create-shipment", Kind.EFFECT_MISSING, SHIPPING),
+    ],
+)
+def test_what_was_undone_by_hand_before_a_reset_is_not_there(
+    step: str, kind: Kind, participant: Participant
+) -> None:
+    by_hand = Story().by_hand(step, UNDO).log().events[1:]
+    assert found(replace(COMPLETED, abandoned=by_hand), ALL) == [(kind, participant)]
+
+
 def test_an_order_may_be_confirmed_by_hand() -> None:
     log = Story().did(*STEPS[:-1]).by_hand("confirm-order", DO).completed()
     assert found(log, replace(ALL, orders=(PENDING,))) == []
@@ -274,6 +309,9 @@ def test_a_log_that_cant_be_understood_is_told() -> None:
     log = understood(Story(command={"order_id": ID}).did("create-order").log())
     assert log is not None
     assert found(log, Kept((PENDING,))) == [(Kind.LOG_UNREADABLE, None)]
+    other: JsonObject = {**PLACED.model_dump(mode="json"), "schema_version": 9}
+    newer = understood(Story(command=other, command_type="PlaceGift").log())
+    assert found(newer, Kept((PENDING,))) == [(Kind.LOG_UNREADABLE, None)]
     headless = replace(COMPLETED, events=COMPLETED.events[1:])
     assert found(understood(headless), ALL) == [(Kind.LOG_UNREADABLE, None)]
 

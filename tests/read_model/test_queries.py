@@ -257,14 +257,14 @@ async def test_totals_are_by_day_status_and_currency(engine: AsyncEngine) -> Non
     for name, start in starts.items():
         await projector.project(completed(name, start=start)[-1])
     await projector.project(completed("trip", saga_type="trip", start=midnight)[-1])
-    for number, money in enumerate([(10**17, "EUR"), (10**17, "EUR"), (7, "JPY"), None]):
+    for number, money in enumerate([(2**63 - 1, "EUR"), (2**63 - 2, "EUR"), (7, "JPY"), None]):
         waits = stuck(business_id=f"s{number}", money=money, start=midnight)
         await projector.project(waits)
     queries, first, second = ReadModel(engine), date(2026, 3, 1), date(2026, 3, 2)
     done, needs = Status.COMPLETED, Status.STUCK
     on_second = [
         DayTotal(second, needs, None, 1, None),
-        DayTotal(second, needs, "EUR", 2, 2 * 10**17),
+        DayTotal(second, needs, "EUR", 2, 2**64 - 3),
         DayTotal(second, needs, "JPY", 1, 7),
         DayTotal(second, done, "USD", 3, 3 * 2820),
     ]
@@ -274,6 +274,7 @@ async def test_totals_are_by_day_status_and_currency(engine: AsyncEngine) -> Non
     assert await queries.totals(Days(second, second)) == on_second
     trips = await queries.totals(Days(first, second), saga_type="trip")
     assert trips == [DayTotal(second, done, "USD", 1, 2820)]
+    assert AtRisk("EUR", 2, 2**64 - 3) in await queries.at_risk()
     assert await queries.totals(Days(date.min, date.min)) == []
     assert await queries.totals(Days(date.max, date.max)) == []
 

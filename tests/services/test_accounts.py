@@ -102,6 +102,14 @@ async def test_opened_and_paid_into_once(service: tuple[FastAPI, httpx.AsyncClie
     assert [event["version"] for event in page.json()] == [2]
 
 
+@pytest.mark.parametrize("after", [2**31, 2**63, 10**30])
+async def test_no_version_is_so_late(customer: Customer, after: int) -> None:
+    answer = await customer.client.get(f"/accounts/{customer.id}/events?after={after}")
+    assert problem_of(answer) == (400, "urn:problem:invalid-request")
+    last = await customer.client.get(f"/accounts/{customer.id}/events?after={2**31 - 1}")
+    assert last.json() == []
+
+
 async def test_what_is_no_deposit(customer: Customer) -> None:
     for amount in (0, -1, "5", 1.5, 10**15 + 1):
         answer = await customer.deposit(amount)
