@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from read_model import statements
 from read_model.database import connection, transaction
 from read_model.event_store import event_row
+from read_model.group_commit import GroupCommit
 from read_model.tables import SagaRow
 from saga.state import AnyEvent, SagaState
 
@@ -61,19 +62,27 @@ class SagaProjector:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._together = GroupCommit(self._write_sqlite)
 
     async def project(self, state: SagaState, events: Sequence[AnyEvent] = ()) -> None:
         """Append what is new of one saga's events, and write its state unless its row is as new.
 
-        Both or neither; raises within 7 s.
+        Both or neither; raises within 7 s of its turn.
 
         Raises:
             ServerUnreachable: the read database does not answer in time.
         """
+        told = Told(state, events)
+        if self._engine.dialect.name != "postgresql":
+            await self._together.put(told)
+            return
         # PostgreSQL needs one statement for it, and a transaction would be three round trips more.
-        single = self._engine.dialect.name == "postgresql"
-        async with (connection if single else transaction)(self._engine) as connected:
-            await write(connected, [Told(state, events)])
+        async with connection(self._engine) as connected:
+            await write(connected, [told])
+
+    async def _write_sqlite(self, told: Sequence[Told]) -> None:
+        async with transaction(self._engine) as connected:
+            await write(connected, told)
 
 
 async def write(connected: AsyncConnection, told: Iterable[Told]) -> None:
