@@ -9,10 +9,10 @@ from temporalio.client import Client
 from audit.saga_log import SagaLog, Source, understood, unreadable
 from contracts.sagas import ORDER
 from read_model.event_store import EventStore
+from runtime.errors import Unreadable
 from saga.history import read_saga
 from saga.identity import saga_id
 from saga.state import AnyEvent, told_last
-from saga.versions import NewerSchema
 
 _AT_ONCE = 30
 """Histories; more are read no faster."""
@@ -61,7 +61,7 @@ class Logs:
         async with self._gate:
             try:
                 history = await read_saga(self._client, workflow_id, self._listed.get(order_id, ()))
-            except (ValidationError, NewerSchema) as error:
+            except (ValidationError, Unreadable) as error:
                 return unreadable(order_id, Source.HISTORY, error)
         if history is None or (history.closed and not history.events):
             return None
@@ -73,7 +73,7 @@ class Logs:
         wanted = {saga_id(ORDER.name, it): it for it in order_ids}
         try:
             found = await self._store.events_of_all(list(wanted))
-        except (ValidationError, NewerSchema) as error:
+        except (ValidationError, Unreadable) as error:
             if len(order_ids) == 1:
                 return {order_ids[0]: unreadable(order_ids[0], Source.EVENTS, error)}
             # One of them; the others can be read.

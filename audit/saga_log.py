@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from contracts.commands import PlaceOrder
 from contracts.sagas import ORDER
+from runtime.errors import Unreadable
 from saga.envelope import Event, JsonObject
 from saga.events import RepairAction, SagaStarted, Status, StepRepaired, StepStarted
 from saga.identity import Direction, saga_id
 from saga.state import SagaState, data_of, fold
-from saga.versions import NewerSchema
 
 
 class Source(StrEnum):
@@ -109,12 +109,12 @@ def understood(log: SagaLog) -> SagaLog | None:
         if log.state is not None and log.state.saga_type != ORDER.name:
             return None
         _ = log.command, log.sent, log.by_hand
-    except (ValueError, NewerSchema) as error:
+    except (ValueError, Unreadable) as error:
         return unreadable(log.order_id, log.source, error)
     return log
 
 
-def unreadable(order_id: str, source: Source, error: ValueError | NewerSchema) -> SagaLog:
+def unreadable(order_id: str, source: Source, error: ValueError | Unreadable) -> SagaLog:
     """A log that can't be understood, for the reason that the error tells, without its values."""
     why = str(error)
     if isinstance(error, ValidationError):

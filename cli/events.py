@@ -8,12 +8,10 @@ from cli.read_database import read_events
 from cli.saga_id import SagaId
 from cli.temporal import TemporalSagas
 from cli.terminal import note, say_json, say_json_line
-from runtime.errors import RuntimeProblem, Undecodable
+from runtime.errors import RuntimeProblem, Unreadable
 from runtime.settings import Settings
 from saga import Event, JsonObject, SagaHistory, SagaState, fold, told_last
 from saga.history import NoSaga
-from saga.run_log import BadHistory
-from saga.versions import NewerSchema
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ async def read_log(
     away: RuntimeProblem | NoAnswer | None = None
     try:
         history = await (await TemporalSagas.connect(settings)).history(saga)
-    except (BadHistory, NewerSchema, NoSaga, Undecodable):
+    except (NoSaga, Unreadable):
         raise
     except (RuntimeProblem, NoAnswer) as problem:
         away, history = problem, None

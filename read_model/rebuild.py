@@ -25,8 +25,8 @@ from read_model.drift import (
 from read_model.projector import Told
 from read_model.repair import Repair, Repairs
 from read_model.sources import Page, Wanted
+from runtime.errors import Unreadable
 from saga.state import AnyEvent, SagaState
-from saga.versions import NewerSchema
 
 LAG = 2.0
 """Seconds in which a projection has to come after its saga: four times its interval."""
@@ -92,7 +92,7 @@ class Rebuild:
     """Looks at sagas by pages of their ids, and repairs them unless it is a rehearsal.
 
     Raises ServerUnreachable when the read database does not answer in time, and whatever `read`
-    raises but a ValueError or a NewerSchema, which make a saga `unreadable`.
+    raises but a ValueError or Unreadable, which make a saga `unreadable`.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Rebuild:
             return _Look(saga_id, stored, NOTHING, known=False)
         try:
             return await self._compare(saga_id, stored, kept=kept)
-        except (ValueError, NewerSchema) as error:
+        except (ValueError, Unreadable) as error:
             why = " ".join(str(error).split())
             unreadable = Drift(saga_id, DriftKind.UNREADABLE, should_be=why)
             return _Look(saga_id, stored, Found(None, [unreadable]))

@@ -2,7 +2,8 @@
 
 RuntimeProblem                  1
 ├── SettingsError               2   a variable or configuration file holds something unusable
-├── Undecodable               2   a payload was written with another codec than ours
+├── Unreadable                  2   what stands in a history or a table can't be understood
+│   └── Undecodable             2   a payload was written with another codec than ours
 ├── PortTaken                   2   a port we were told to use belongs to another program
 ├── HomeNotWritable             2   SAGA_HOME cannot be created or written
 ├── ServerUnreachable           3   no Temporal server answers where it should
@@ -29,10 +30,14 @@ class SettingsError(RuntimeProblem):
     exit_code = 2
 
 
-class Undecodable(RuntimeProblem):
-    """A payload was written with another codec than ours."""
+class Unreadable(RuntimeProblem):
+    """What stands in a history or a table can't be understood; what stands beside it may be."""
 
     exit_code = 2
+
+
+class Undecodable(Unreadable):
+    """A payload was written with another codec than ours."""
 
     def __init__(self, of: str, error: Exception) -> None:
         super().__init__(

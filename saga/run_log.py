@@ -19,7 +19,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
 from runtime.codec import decoding
-from runtime.errors import RuntimeProblem
+from runtime.errors import Unreadable
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, SentCall
 from saga.events import SagaTerminated
@@ -34,10 +34,8 @@ _LOCAL_ACTIVITY = "core_local_activity"
 _EVENT = TypeAdapter(Event[JsonObject])
 
 
-class BadHistory(RuntimeProblem):
+class BadHistory(Unreadable):
     """What stands in a history is not what a saga writes."""
-
-    exit_code = 2
 
     def __init__(self, saga_id: str, error: ValidationError) -> None:
         first = error.errors()[0]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
-from runtime.errors import RuntimeProblem
+from runtime.errors import Unreadable
 
 VERSION = "schema_version"
 """The member of a message's JSON that says its version."""
@@ -24,10 +24,8 @@ _known: dict[str, int] = {}
 """Today's version of each message, by its name."""
 
 
-class NewerSchema(RuntimeProblem):
+class NewerSchema(Unreadable):
     """A message came in a version that this code does not know; nothing is done with it."""
-
-    exit_code = 2
 
     def __init__(self, name: str, version: int, known: int) -> None:
         super().__init__(

@@ -14,7 +14,7 @@ from tests.binaries import DEV_SERVER, TEST_SERVER
 from tests.orders import Order, working
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def long_gathering() -> Iterator[None]:
     """Let no gathering timer fire in the moment in which the saga cancels it.
 
@@ -26,8 +26,16 @@ def long_gathering() -> Iterator[None]:
     object.__setattr__(projection, "interval", interval)
 
 
+@pytest.fixture(scope="module")
+def time_skipping(
+    long_gathering: None, hours_in_milliseconds: WorkflowEnvironment
+) -> WorkflowEnvironment:
+    """A server on which hours pass in milliseconds, for one module."""
+    return hours_in_milliseconds
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def time_skipping(long_gathering: None) -> AsyncIterator[WorkflowEnvironment]:
+async def hours_in_milliseconds() -> AsyncIterator[WorkflowEnvironment]:
     """A server on which hours pass in milliseconds."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=TEST_SERVER, plugins=[SagaPlugin()]
