@@ -70,7 +70,8 @@ class House:
     async def ready_worker(self, *options: str) -> Child:
         """Start a worker and wait until it takes orders."""
         worker = await self.worker(*options)
-        await worker.says("ready:")
+        # No stopwatch: beside other tests a start takes as long as they let it.
+        await worker.says("ready:", seconds=50)
         return worker
 
     async def starter(self, *arguments: str) -> Ran:

@@ -16,6 +16,7 @@ from read_model.drift import Drift, DriftKind
 from read_model.projector import SagaProjector, row_of, write
 from read_model.rebuild import Rebuild, Report
 from read_model.tables import EVENTS, TABLE
+from runtime.errors import Unreadable
 from saga import Event, Status, fold
 from saga.events import SagaTerminated
 from saga.state import SagaState, StepStatus, told_last
@@ -280,10 +281,13 @@ async def test_what_nothing_tells_is_told_and_stays(engine: AsyncEngine, server:
         assert await everything(engine) == before
 
 
-async def test_one_that_can_not_be_read_stops_nobody(engine: AsyncEngine, server: Server) -> None:
+@pytest.mark.parametrize("kind", [ValueError, Unreadable])
+async def test_one_that_can_not_be_read_stops_nobody(
+    engine: AsyncEngine, server: Server, kind: type[Exception]
+) -> None:
     async def garbage(saga_id: str) -> None:
         if saga_id == "order-b":
-            raise ValueError("a saga's log begins\nwith SagaStarted")
+            raise kind("a saga's log begins\nwith SagaStarted")
 
     server.on_read = garbage
     await execute(engine, delete(TABLE))
