@@ -92,21 +92,30 @@ _STARTED = SagaStarted.__name__
 async def everything(
     client: Client, engine: AsyncEngine, wanted: Wanted, begin: Position
 ) -> AsyncIterator[Page]:
-    """All sagas, each at least once: those that Temporal lists, then those with a row or events."""
+    """All sagas, each once: those that Temporal lists, then those with a row, then with events.
+
+    A listing that goes on where another one ended may name again what that one has.
+    """
     seen: set[str] = set()
+    async for page in _pages(client, engine, wanted, begin):
+        fresh = [it for it in dict.fromkeys(page.saga_ids) if it not in seen]
+        seen.update(fresh)
+        yield page._replace(saga_ids=fresh)
+
+
+async def _pages(
+    client: Client, engine: AsyncEngine, wanted: Wanted, begin: Position
+) -> AsyncIterator[Page]:
     if begin.phase is Phase.HISTORIES:
         async for page in _listed(client, wanted, begin.after):
-            fresh = [it for it in dict.fromkeys(page.saga_ids) if it not in seen]
-            seen.update(fresh)
-            yield page._replace(saga_ids=fresh)
+            yield page
         begin = Position(phase=Phase.ROWS)
     repairs, store = Repairs(engine), EventStore(engine)
     if begin.phase is Phase.ROWS:
         after = begin.after
         while ids := await repairs.row_ids(after=after, limit=PAGE):
             after = ids[-1]
-            unseen = [it for it in ids if it not in seen]
-            yield Page(unseen, Position(phase=Phase.ROWS, after=after), kept=True)
+            yield Page(ids, Position(phase=Phase.ROWS, after=after), kept=True)
         begin = Position(phase=Phase.EVENTS)
     after = begin.after
     while ids := await store.saga_ids(after=after, limit=PAGE, without_row=True):
