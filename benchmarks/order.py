@@ -7,16 +7,14 @@ It works on free ports and in a folder of its own. Exit code: 0, or 1 when a lim
 
 import argparse
 import asyncio
-import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 from benchmarks.crowd import SKU, Crowd, MeasurementFailed
+from benchmarks.figure import Figure, conclude, show
 from benchmarks.worker_size import Size, sampling, size_of
 from cli.audit import audit_with
 from demo.home import ROOT, HomeTaken, own_home, stop_leftovers
@@ -38,22 +36,6 @@ COMMAND_TIMEOUT = 60.0
 # The modules that `place-order --wait` imports, without running it.
 _IMPORTS = "import gc; gc.disable(); import cli.app, cli.order_input, cli.start, cli.values"
 _PROBLEMS = (HomeTaken, MeasurementFailed, RuntimeProblem, ServiceTrouble, TooLate, WorkerFailed)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measurement."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None = None
-    """None for what is told as information."""
-
-    @property
-    def kept(self) -> bool:
-        """Whether the limit is."""
-        return self.limit is None or self.value <= self.limit
 
 
 def measure(settings: Settings, orders: int, rounds: int) -> Iterator[Figure]:
@@ -146,14 +128,6 @@ def wall_time(*arguments: str) -> float:
     return time.monotonic() - began
 
 
-def show(figure: Figure) -> None:
-    """One line for a person."""
-    value = f"{figure.value:.0f}" if float(figure.value).is_integer() else f"{figure.value:.2f}"
-    limit = "" if figure.limit is None else f"limit {figure.limit:g}"
-    broken = "" if figure.kept else "  BROKEN"
-    print(f"{figure.name:<48}{value:>9} {figure.unit:<9}{limit}{broken}", flush=True)
-
-
 def main() -> int:
     """Parse the options and measure; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.order", description=__doc__)
@@ -175,13 +149,7 @@ def main() -> int:
     except _PROBLEMS as problem:
         sys.stderr.write(f"bench-order: {problem}\n")
         return 1
-    load = [round(it, 2) for it in os.getloadavg()]
-    if options.json:
-        told = [{**asdict(figure), "kept": figure.kept} for figure in figures]
-        print(json.dumps({"figures": told, "load_average": load}, indent=2))
-    else:
-        print(f"load average {load[0]} {load[1]} {load[2]} on {os.cpu_count()} processors")
-    return 0 if all(figure.kept for figure in figures) else 1
+    return conclude(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,11 @@ or 1 when a limit is broken.
 
 import argparse
 import asyncio
-import json
-import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +20,7 @@ import psutil
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.crowd import SKU, Crowd, MeasurementFailed
+from benchmarks.figure import Figure, conclude, show
 from benchmarks.read_figures import fill, postgres, projection, queries
 from demo.home import HomeTaken, own_home, stop_leftovers
 from demo.participants import Participants, ServiceTrouble
@@ -42,26 +40,6 @@ REBUILD_LIMIT, QUERY_LIMIT, PROJECTION_LIMIT = 300.0, 5.0, 3.0
 """Sagas a second at least; milliseconds of the 99th percentile, of the median at most."""
 
 _PROBLEMS = (HomeTaken, MeasurementFailed, RuntimeProblem, ServiceTrouble, TooLate, WorkerFailed)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measurement."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None = None
-    """None for what is told as information."""
-    at_least: bool = False
-    """Whether the limit is the least that is enough."""
-
-    @property
-    def kept(self) -> bool:
-        """Whether the limit is."""
-        if self.limit is None:
-            return True
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 async def rebuilds(settings: Settings, orders: int) -> AsyncIterator[Figure]:
@@ -145,14 +123,6 @@ async def run(settings: Settings, options: argparse.Namespace) -> list[Figure]:
     return figures
 
 
-def show(figure: Figure) -> None:
-    """One line for a person."""
-    least = "at least" if figure.at_least else "limit"
-    limit = "" if figure.limit is None else f"{least} {figure.limit:g}"
-    broken = "" if figure.kept else "  BROKEN"
-    print(f"{figure.name:<56}{figure.value:>9.2f} {figure.unit:<9}{limit}{broken}", flush=True)
-
-
 def main() -> int:
     """Parse the options and measure; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.read", description=__doc__)
@@ -174,13 +144,7 @@ def main() -> int:
     except _PROBLEMS as problem:
         sys.stderr.write(f"bench-read: {problem}\n")
         return 1
-    load = [round(it, 2) for it in os.getloadavg()]
-    if options.json:
-        told = [{**asdict(figure), "kept": figure.kept} for figure in figures]
-        print(json.dumps({"figures": told, "load_average": load}, indent=2))
-    else:
-        print(f"load average {load[0]} {load[1]} {load[2]} on {os.cpu_count()} processors")
-    return 0 if all(figure.kept for figure in figures) else 1
+    return conclude(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from saga.host import RECORD
 from saga.identity import epoch_at
 from saga.log import sent
 from saga.start import Recovery
-from saga.untold import reset_at, started, terminated
+from saga.untold import CLOSING, ended_from_outside, reset_at, started, terminated
 
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _LOCAL_ACTIVITY = "core_local_activity"
@@ -92,7 +92,7 @@ async def follow_run(
     reader, first = _RunReader(saga_id), True
     async for event in history:
         await reader.understand(converter, list(reader.take(event)))
-        closed = event.event_type in _CLOSING
+        closed = event.event_type in CLOSING
         if (news := reader.news()) or first or closed:
             yield reader.log() if closed else reader.known, news
         first = False
@@ -175,9 +175,9 @@ class _RunReader:
                 memo = event.workflow_properties_modified_event_attributes.upserted_memo
                 if RECORD in memo.fields:
                     yield _Clue.RECORD, memo.fields[RECORD]
-            case _ if event.event_type in _CLOSING:
+            case _ if event.event_type in CLOSING:
                 self.known.closed = True
-                if (ended := _ended(self.known.saga_id, event)) is not None:
+                if (ended := ended_from_outside(self.known.saga_id, event)) is not None:
                     self._ended = _time(event.event_time), ended
 
     def _take_type(self, saga_type: str | None) -> None:
@@ -286,27 +286,3 @@ def _clues(clue: _Clue, payloads: Payloads) -> Iterator[tuple[_Clue, Payload]]:
 def _details(failure: Failure) -> Iterator[tuple[_Clue, Payload]]:
     if failure.HasField("application_failure_info"):
         yield from _clues(_Clue.ANSWER, failure.application_failure_info.details)
-
-
-_CLOSING = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
-}
-
-
-def _ended(saga_id: str, event: HistoryEvent) -> SagaTerminated | None:
-    """How a workflow was ended that did not come to its end by itself."""
-    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-        terminated = event.workflow_execution_terminated_event_attributes
-        by, reason = terminated.identity or None, terminated.reason or None
-        return SagaTerminated(saga_id=saga_id, how="terminated", by=by, reason=reason)
-    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-        return SagaTerminated(saga_id=saga_id, how="timed-out")
-    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-        why = event.workflow_execution_failed_event_attributes.failure.message or None
-        return SagaTerminated(saga_id=saga_id, how="failed", reason=why)
-    return None

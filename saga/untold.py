@@ -3,12 +3,25 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
 from saga.envelope import Event, JsonObject, Place
 from saga.events import RunReset, SagaEvent, SagaStarted, SagaTerminated, StepStarted
 from saga.identity import later_epoch
 from saga.log import saga_event
 
 Told = Event[JsonObject]
+
+CLOSING = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+}
+"""What a run ends with."""
 
 
 def started(saga_id: str, given: JsonObject, saga_type: str, at: datetime, epoch: int) -> Told:
@@ -46,6 +59,20 @@ def reset_at(at: datetime, events: Iterable[Told]) -> Told:
         epochs=tuple(sorted({event.epoch for event in told})),
     )
     return _last(reset, at, told, later_epoch(max(event.epoch for event in told), at))
+
+
+def ended_from_outside(saga_id: str, event: HistoryEvent) -> SagaTerminated | None:
+    """How a workflow was ended that did not come to its end by itself."""
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        terminated = event.workflow_execution_terminated_event_attributes
+        by, reason = terminated.identity or None, terminated.reason or None
+        return SagaTerminated(saga_id=saga_id, how="terminated", by=by, reason=reason)
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+        return SagaTerminated(saga_id=saga_id, how="timed-out")
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        why = event.workflow_execution_failed_event_attributes.failure.message or None
+        return SagaTerminated(saga_id=saga_id, how="failed", reason=why)
+    return None
 
 
 def terminated(at: datetime, ended: SagaTerminated, events: Iterable[Told]) -> Told:
