@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import httpx
@@ -250,3 +250,29 @@ async def test_who_is_overtaken_again_and_again_is_asked_to_come_back(
     assert await customer.account() == (1000, 2)
     assert (await customer.pay("p", 400)).status_code == 201
     assert await customer.account() == (600, 3)
+
+
+async def test_charges_and_refunds_that_come_twice_and_at_once_add_up(customer: Customer) -> None:
+    async def at_last(ask: Callable[[str], Awaitable[httpx.Response]], name: str) -> int:
+        """Ask as a saga does: again for as long as the service asks for it."""
+        while (response := await ask(name)).status_code in {409, 503}:
+            await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
+        return response.status_code
+
+    names = [f"p{number}" for number in range(80)]
+
+    async def charge(name: str) -> httpx.Response:
+        return await customer.pay(name, 10)
+
+    charged = [at_last(charge, name) for name in names for _ in range(2)]
+    # Some refunds come before their charges, which then are undone for ever.
+    refunded = [at_last(customer.refund, name) for name in names for _ in range(2)]
+    asked = [one for pair in zip(charged, refunded, strict=True) for one in pair]
+    codes = await asyncio.gather(*asked)
+    assert set(codes[1::2]) == {200}
+    assert set(codes[::2]) <= {201, 410}
+    told = Counter(kind for kind, _ in await customer.events())
+    tries = codes[::2]
+    done = [201 in pair for pair in zip(tries[::2], tries[1::2], strict=True)]
+    assert told["withdrawn"] == told["refunded"] == sum(done)
+    assert (await customer.account())[0] == 1000
