@@ -1,6 +1,7 @@
 """The projection: writes a saga's newest state and its events to the read database."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
@@ -28,4 +29,8 @@ class ProjectionActivities:
         await self._projector.project(batch.state, batch.events)
 
 
-projection = Sink(name="projection", activity=ProjectionActivities.project_saga)
+projection = Sink(
+    name="projection",
+    activity=ProjectionActivities.project_saga,
+    local=timedelta(milliseconds=200),
+)

@@ -1,1 +1,1 @@
-"""The way to the outside: publishing integration events."""
+"""Messages between services: the envelope, the catalogue, and brokers behind one port."""

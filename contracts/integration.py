@@ -1,104 +1,88 @@
-"""What the outside is told of orders: integration events, made of the saga's own.
+"""What the outside is told of orders: integration messages, made of the saga's own events.
 
 They say as much as a subscriber needs and nothing of how the saga came there.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Literal
+from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, model_validator
-
-from saga.envelope import JsonObject
-from saga.events import Cause
+from brokers.envelope import CloudEvent
+from contracts.catalogue import (
+    CATALOGUE,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderMessage,
+    OrderPlaced,
+    OrderRejected,
+    SendOrderConfirmation,
+)
+from saga.events import Cause, SagaCompensated, SagaCompleted, SagaStarted
 from saga.state import AnyEvent, SagaState
-from saga.versions import VERSION, know, lift
 
-SOURCE = "/durable-saga/orders"
-
-VERSIONS = {"OrderPlaced": 1, "OrderConfirmed": 1, "OrderCancelled": 1, "OrderRejected": 1}
-"""Today's schema version of each type's data."""
+_COMMANDS = UUID("6f2c1a3e-54f7-5d0c-9a55-3f0e8d1c7b42")
+"""The namespace of the ids of commands that follow from an event."""
 
 
-def message_name(event_type: str) -> str:
-    """Its name for upcasters: two of the types are called as domain events are."""
-    return f"integration event {event_type}"
+def integration_messages(state: SagaState, events: Iterable[AnyEvent]) -> list[CloudEvent]:
+    """What these events of an order's saga tell the outside, in their order.
+
+    Each event is followed by the command that it causes, if any. Ids depend on the saga's event
+    alone, so what is published again is known again.
+    """
+    told = []
+    for event in events:
+        data = _told(state, event)
+        if data is None:
+            continue
+        envelope = CATALOGUE.envelope(
+            data,
+            event_id=event.event_id,
+            subject=data.order_id,
+            correlation_id=event.correlation_id,
+            time=event.occurred_at,
+        )
+        # What caused it is the saga's affair, and no message; what led to the saga may be one.
+        inherited = {"causationid": event.causation_id, "chaindepth": state.chain_depth}
+        envelope = envelope.model_copy(update=inherited)
+        told.append(envelope)
+        if isinstance(data, OrderConfirmed):
+            told.append(_confirmation(data, envelope))
+    return told
 
 
-for _type, _version in VERSIONS.items():
-    know(message_name(_type), _version)
-
-
-class CloudEvent(BaseModel):
-    """An integration event as a CloudEvent 1.0; the extension attributes are in lower case."""
-
-    model_config = ConfigDict(frozen=True)
-
-    specversion: Literal["1.0"] = "1.0"
-    id: str
-    """The domain event's id: publishing it again is no new event."""
-    source: str = SOURCE
-    type: str
-    subject: str
-    """The order's id."""
-    time: datetime
-    datacontenttype: Literal["application/json"] = "application/json"
-    correlationid: str
-    causationid: str | None
-    schemaversion: int = 1
-    """The data's."""
-    partitionkey: str
-    """The order's id: events of one order stay in order."""
-    data: JsonObject
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lifted(cls, content: object) -> object:
-        if not isinstance(content, dict) or content.get("type") not in VERSIONS:
-            return content
-        said = {**content.get("data", {}), VERSION: content.get("schemaversion", 1)}
-        data = lift(message_name(content["type"]), said)
-        return {**content, "schemaversion": data.pop(VERSION), "data": data}
-
-
-def integration_events(state: SagaState, events: Iterable[AnyEvent]) -> list[CloudEvent]:
-    """What these events of an order's saga tell the outside, in their order."""
-    return [
-        _told(kind, state, event) for event in events if (kind := _kind(state, event)) is not None
-    ]
-
-
-def _kind(state: SagaState, event: AnyEvent) -> str | None:
-    match event.event_type:
-        case "SagaStarted":
-            return "OrderPlaced"
-        case "SagaCompleted":
-            return "OrderConfirmed"
-        case "SagaCompensated":
-            return "OrderCancelled" if state.cause is Cause.CANCELLED else "OrderRejected"
-        case _:
-            return None
-
-
-def _told(kind: str, state: SagaState, event: AnyEvent) -> CloudEvent:
+def _told(state: SagaState, event: AnyEvent) -> OrderMessage | None:
     headline = state.headline
-    data: JsonObject = {
+    order = {
         "order_id": headline.business_id,
         "customer_id": headline.customer_id,
         "total_minor": headline.amount_minor,
         "currency": headline.currency,
         "item_count": headline.item_count,
     }
-    if kind == "OrderRejected":
-        data["reason"] = state.failure.type if state.failure else state.cause
-    return CloudEvent(
-        id=event.event_id,
-        type=kind,
-        subject=headline.business_id,
-        time=event.occurred_at,
-        correlationid=event.correlation_id,
-        causationid=event.causation_id,
-        schemaversion=VERSIONS[kind],
-        partitionkey=headline.business_id,
-        data=data,
+    match event.event_type:
+        case SagaStarted.__name__:
+            return OrderPlaced.model_validate(order)
+        case SagaCompleted.__name__:
+            return OrderConfirmed.model_validate(order)
+        case SagaCompensated.__name__ if state.cause is Cause.CANCELLED:
+            return OrderCancelled.model_validate(order)
+        case SagaCompensated.__name__:
+            reason = state.failure.type if state.failure else state.cause
+            return OrderRejected.model_validate({**order, "reason": reason})
+        case _:
+            return None
+
+
+def _confirmation(order: OrderConfirmed, cause: CloudEvent) -> CloudEvent:
+    return CATALOGUE.envelope(
+        SendOrderConfirmation(
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            total_minor=order.total_minor,
+            currency=order.currency,
+        ),
+        event_id=str(uuid5(_COMMANDS, f"{cause.id}/{SendOrderConfirmation.__name__}")),
+        subject=order.order_id,
+        cause=cause,
+        time=cause.time,
     )

@@ -6,7 +6,7 @@ from contracts import events  # noqa: F401
 from contracts.commands import PlaceOrder
 from saga.start import SagaKind
 
-ORDER = SagaKind[PlaceOrder](name="order", workflow="OrderSaga")
+ORDER = SagaKind[PlaceOrder](name="order", workflow="OrderSaga", express=True)
 
 PUBLICATION = "publication"
 """The optional sink that publishes a saga's integration events."""

@@ -17,6 +17,7 @@ from read_model.database import connection
 from read_model.paging import Listing, Page, Place
 from read_model.tables import TABLE, SagaRow
 from saga.events import Status
+from saga.messages import Headline
 
 MOST_DAYS = 366
 """For how many days totals are added up at most: all rows of these days are read."""
@@ -101,6 +102,19 @@ class ReadModel:
         """The saga with a workflow id."""
         found = await self._rows(select(SagaRow).where(col(SagaRow.saga_id) == saga_id))
         return found[0] if found else None
+
+    async def headline(self, saga_id: str) -> Headline | None:
+        """What the saga with a workflow id was about, also if Temporal has forgotten it."""
+        row = await self.by_id(saga_id)
+        if row is None:
+            return None
+        return Headline(
+            business_id=row.business_id,
+            customer_id=row.customer_id,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            item_count=row.item_count,
+        )
 
     async def sagas(
         self,

@@ -136,3 +136,25 @@ Index("idx_events_aggregate", EVENTS.c.aggregate_id, EVENTS.c.version)
 Index("idx_events_type", EVENTS.c.event_type)
 Index("idx_events_occurred", EVENTS.c.occurred_at)
 Index("idx_events_correlation", EVENTS.c.correlation_id)
+
+DEAD_LETTER_ACTIONS = Table(
+    "dead_letter_actions",
+    METADATA,
+    Column("letter_id", PlainText, primary_key=True),
+    Column("event_id", PlainText, nullable=False),
+    Column("event_type", PlainText),
+    Column("channel", PlainText, nullable=False),
+    Column("consumer_group", PlainText, nullable=False),
+    Column("action", PlainText, nullable=False),
+    Column("done_by", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("done_at", UtcDateTime, primary_key=True),
+    Column("correlation_id", PlainText),
+)
+"""What people have done with dead letters; of no saga, so no history can make it again."""
+
+Index(
+    "idx_dead_letter_actions_event",
+    DEAD_LETTER_ACTIONS.c.event_id,
+    DEAD_LETTER_ACTIONS.c.done_at,
+)

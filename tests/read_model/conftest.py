@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.database import open_database
 from read_model.migration import migrate
+from tests.postgres import postgres_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,12 +28,8 @@ async def database_url(
         yield f"sqlite:///{tmp_path / 'folder' / 'read.db'}"
         return
     server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid4().hex}"
-    admin = await asyncpg.connect(server)
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield server.replace("/postgres?", f"/{name}?")
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with postgres_database(server) as url:
+        yield url
 
 
 @pytest_asyncio.fixture

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
-from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy import event, text
@@ -18,6 +17,7 @@ from read_model.migration import migrate
 from read_model.queries import Days, ReadModel
 from read_model.tables import SagaRow
 from saga import Status
+from tests.postgres import postgres_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -124,25 +124,22 @@ async def full(
 ) -> AsyncIterator[Full]:
     """The sagas, put into an empty database by one statement."""
     backend: str = request.param
-    if backend == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('full') / 'read.db'}"
-    else:
-        server: str = request.getfixturevalue("postgres_url")
-        name = f"full_{uuid4().hex}"
-        admin = await asyncpg.connect(server)
-        await admin.execute(f"CREATE DATABASE {name}")
-        await admin.close()
-        url = server.replace("/postgres?", f"/{name}?")
-    engine = open_database(url)
-    await migrate(engine)
-    async with engine.connect() as connected:
-        fill = FILL.format(started=STARTED[backend])
-        await connected.execute(text(fill), {"last": ROWS - 1})
-        if backend == "postgresql":
-            # SQLite is asked without statistics, as nobody gathers them there.
-            await connected.execute(text("ANALYZE sagas"))
-    yield Full(backend, engine)
-    await engine.dispose()
+    async with AsyncExitStack() as stack:
+        if backend == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('full') / 'read.db'}"
+        else:
+            server: str = request.getfixturevalue("postgres_url")
+            url = await stack.enter_async_context(postgres_database(server))
+        engine = open_database(url)
+        stack.push_async_callback(engine.dispose)
+        await migrate(engine)
+        async with engine.connect() as connected:
+            fill = FILL.format(started=STARTED[backend])
+            await connected.execute(text(fill), {"last": ROWS - 1})
+            if backend == "postgresql":
+                # SQLite is asked without statistics, as nobody gathers them there.
+                await connected.execute(text("ANALYZE sagas"))
+        yield Full(backend, engine)
 
 
 ORDERS, COMPLETED = {"saga_type": "order"}, {"status": Status.COMPLETED}

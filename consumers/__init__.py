@@ -1,0 +1,1 @@
+"""What comes in over the brokers: commands that start sagas."""

@@ -1,0 +1,1 @@
+"""Temporal workers: what each of them registers, and on which task queue."""
