@@ -60,7 +60,7 @@ def own_home() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="saga-bench-") as folder:
         for name in Settings.model_fields:
             os.environ.pop(name.upper(), None)
-        temporal, ui = _free_ports(2)
+        temporal, ui = free_ports(2)
         os.environ |= {
             "SAGA_HOME": folder,
             "SAGA_TEMPORAL_PORT": str(temporal),
@@ -87,7 +87,8 @@ async def _attach_and_leave(settings: Settings) -> None:
         """Who leaves last stops everything."""
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """So many ports that nobody uses just now."""
     with ExitStack() as held:
         made = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
         return [held.enter_context(listener).getsockname()[1] for listener in made]

@@ -42,10 +42,18 @@ class Service:
     problems: Sequence[ProblemType]
 
     def application(
-        self, database_url: str, *, faults: bool = False, seed: Seed | None = None
+        self,
+        database_url: str,
+        *,
+        faults: bool = False,
+        seed: Seed | None = None,
+        also: Sequence[type[SQLModel]] = (),
     ) -> FastAPI:
-        """Return the application on a database; raise `DatabaseUnusable` if its URL is wrong."""
-        database = Database(database_url, [StoredOperation, *self.models], seed)
+        """Return the application on a database; raise `DatabaseUnusable` if its URL is wrong.
+
+        Its tables are those of the models, and `also` others that stand beside them.
+        """
+        database = Database(database_url, [StoredOperation, *self.models, *also], seed)
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:

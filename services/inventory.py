@@ -2,12 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from pydantic import Field as Constraint
+from sqlmodel import SQLModel
 
 from services import stock as domain
 from services.application import Reading, Service
@@ -153,10 +154,11 @@ def create_app(
     *,
     faults: bool = False,
     stock: Mapping[str, int] = domain.DEFAULT_STOCK,
+    also: Sequence[type[SQLModel]] = (),
 ) -> FastAPI:
     """Return the inventory service on a database, which gets `stock` if it is new."""
     service = Service("inventory", [Stock, Reservation], router, domain.PROBLEMS)
-    return service.application(database_url, faults=faults, seed=domain.seeding(stock))
+    return service.application(database_url, faults=faults, seed=domain.seeding(stock), also=also)
 
 
 def add_seed_option(parser: argparse.ArgumentParser) -> None:

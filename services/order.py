@@ -1,6 +1,7 @@
 """The order service: takes an order, cancels it, or confirms it."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from pydantic import Field as Constraint
 from sqlalchemy import JSON, BigInteger
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from services.application import Reading, Service
 from services.barrier import Action, BarrierRoute, Undoing
@@ -187,9 +188,13 @@ async def get_order(order_id: Id, session: Reading) -> OrderAnswer:
     return OrderAnswer.of(order)
 
 
-def create_app(database_url: str, *, faults: bool = False) -> FastAPI:
+def create_app(
+    database_url: str, *, faults: bool = False, also: Sequence[type[SQLModel]] = ()
+) -> FastAPI:
     """Return the order service on a database."""
-    return Service("order", [Order], router, PROBLEMS).application(database_url, faults=faults)
+    return Service("order", [Order], router, PROBLEMS).application(
+        database_url, faults=faults, also=also
+    )
 
 
 def _unknown(order_id: str) -> ProblemRaised:

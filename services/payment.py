@@ -1,6 +1,7 @@
 """The payment service: charges a card or a customer's account, refunds in full."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 from uuid import uuid4
@@ -9,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from pydantic import Field as Constraint
 from sqlalchemy import BigInteger
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from services import account_routes, ledger
 from services.accounts import (
@@ -175,10 +176,12 @@ async def get_payment(payment_id: Id, session: Reading) -> PaymentAnswer:
 router.include_router(account_routes.router)
 
 
-def create_app(database_url: str, *, faults: bool = False) -> FastAPI:
+def create_app(
+    database_url: str, *, faults: bool = False, also: Sequence[type[SQLModel]] = ()
+) -> FastAPI:
     """Return the payment service on a database."""
     service = Service("payment", [Payment, StoredEvent, Snapshot], router, PROBLEMS)
-    return service.application(database_url, faults=faults)
+    return service.application(database_url, faults=faults, also=also)
 
 
 def _check_card(token: str) -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from brokers.port import RuntimeProblem
 from services.application import database_of
 from services.database import DatabaseUnusable
 from services.faults import DROP_CONNECTION
@@ -51,6 +52,10 @@ class Listener:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise PortUnusable(f"cannot listen on {self.host}:{self.port}: {reason}") from error
         return bound
+
+
+Opened = Callable[[], AbstractAsyncContextManager[Sequence[Listener]]]
+"""Opens what is to be served, and whatever goes on meanwhile."""
 
 
 class PortUnusable(Exception):
@@ -96,16 +101,36 @@ async def serve(listeners: Sequence[Listener], stop: asyncio.Event) -> None:
 
 def run(listeners: Callable[[], Sequence[Listener]]) -> int:
     """Serve what `listeners` returns and return the exit code; failures are one line on stderr."""
+    return run_opened(lambda: nullcontext(listeners()))
+
+
+def run_opened(opened: Opened) -> int:
+    """Serve what `opened` gives, for as long; as `run`."""
     logging.basicConfig(level=logging.INFO, handlers=[log_handler()])
+    code = 0
     try:
-        asyncio.run(_serve_until_signalled(listeners))
-    except DatabaseUnusable as error:
-        print(error, file=sys.stderr)
-        return DATABASE_UNUSABLE
-    except PortUnusable as error:
-        print(error, file=sys.stderr)
-        return PORT_UNUSABLE
-    return 0
+        asyncio.run(_serve_until_signalled(opened))
+    except* (DatabaseUnusable, PortUnusable, RuntimeProblem) as problems:
+        problem = _first(problems)
+        print(problem, file=sys.stderr)
+        code = _exit_code(problem)
+    return code
+
+
+def _first(problem: Exception) -> Exception:
+    while isinstance(problem, ExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
+
+
+def _exit_code(problem: Exception) -> int:
+    match problem:
+        case DatabaseUnusable():
+            return DATABASE_UNUSABLE
+        case RuntimeProblem():
+            return problem.exit_code
+        case _:
+            return PORT_UNUSABLE
 
 
 def run_alone(
@@ -135,12 +160,13 @@ def database_url(service: str, home: Path) -> str:
     return os.environ.get(f"{service.upper()}_DATABASE_URL") or f"sqlite:///{home / service}.db"
 
 
-async def _serve_until_signalled(listeners: Callable[[], Sequence[Listener]]) -> None:
+async def _serve_until_signalled(opened: Opened) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(listeners(), stop)
+    async with opened() as listeners:
+        await serve(listeners, stop)
 
 
 def _config(app: FastAPI) -> uvicorn.Config:

@@ -1,12 +1,14 @@
 """The shipping service: quotes, ships, dispatches, cancels what is not yet dispatched."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar, Literal, Self
 from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from sqlmodel import SQLModel
 
 from services.application import Reading, Service
 from services.barrier import Action, BarrierRoute, Undoing
@@ -179,13 +181,15 @@ async def track_shipment(shipment_id: Id, session: Reading) -> ShipmentAnswer:
     return ShipmentAnswer.of(shipment)
 
 
-def create_app(database_url: str, *, faults: bool = False) -> FastAPI:
+def create_app(
+    database_url: str, *, faults: bool = False, also: Sequence[type[SQLModel]] = ()
+) -> FastAPI:
     """Return the shipping service on a database."""
     router = APIRouter()
     router.include_router(quotes)
     router.include_router(shipments)
     service = Service("shipping", [Shipment], router, PROBLEMS)
-    return service.application(database_url, faults=faults)
+    return service.application(database_url, faults=faults, also=also)
 
 
 def _check_address(address: str) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
+
+from tests.postgres import postgres_database
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -43,13 +43,5 @@ async def _new_database(
         yield f"sqlite:///{folder / 'service.db'}"
         return
     server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name}")
-    yield server.replace("/postgres?", f"/{name}?")
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
+    async with postgres_database(server) as url:
+        yield url
