@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 
+from api.address import USUAL_ADDRESS, Address, listening
 from api.application import application
-from api.server import USUAL_ADDRESS, Address, listening, serving
+from api.server import serving
 from read_model.database import open_database
 from runtime.connection import connect
 from runtime.errors import RuntimeProblem

@@ -17,12 +17,14 @@ from api.commands import Orders, command_routes
 from api.correlation import CorrelationMiddleware
 from api.problems import UNAVAILABLE, Problem, documented, install_problems
 from api.queries import install_queries
+from brokers.envelope import JsonObject
+from contracts.asyncapi import order_messages
 from contracts.sagas import ORDER
 from read_model.database import connection
 from read_model.queries import ReadModel
 from runtime.errors import RuntimeProblem
 from runtime.settings import Settings
-from saga import Headline, saga_id
+from saga import Headline, Lane, saga_id
 
 HEALTH_SECONDS = 2.0
 
@@ -41,20 +43,11 @@ def application(client: Client, database: AsyncEngine, settings: Settings) -> Fa
 
     async def long_ago(order_id: str) -> Headline | None:
         try:
-            row = await model.by_id(saga_id(ORDER.name, order_id))
+            return await model.headline(saga_id(ORDER.name, order_id))
         except (RuntimeProblem, DBAPIError) as away:
             # As with `place-order`: an order is placed without the read database, too.
             log.warning("whether order %s was placed long ago is not known: %s", order_id, away)
             return None
-        if row is None:
-            return None
-        return Headline(
-            business_id=row.business_id,
-            customer_id=row.customer_id,
-            amount_minor=row.amount_minor,
-            currency=row.currency,
-            item_count=row.item_count,
-        )
 
     app = FastAPI(
         title="durable-saga",
@@ -62,7 +55,13 @@ def application(client: Client, database: AsyncEngine, settings: Settings) -> Fa
         version="1",
     )
     published = settings.event_broker_url is not None
-    orders = Orders(client, settings.saga_task_queue, published=published, long_ago=long_ago)
+    orders = Orders(
+        client,
+        settings.saga_task_queue,
+        published=published,
+        long_ago=long_ago,
+        lane=Lane(settings.saga_lane),
+    )
     install_problems(app)
     app.include_router(command_routes(orders))
     install_queries(app, model, orders.status)
@@ -74,6 +73,13 @@ def application(client: Client, database: AsyncEngine, settings: Settings) -> Fa
         if any(away):
             raise Problem(UNAVAILABLE, f"No answer from {' and '.join(filter(None, away))}.")
         return Health()
+
+    messages = order_messages()
+
+    @app.get("/asyncapi.json", tags=["service"])
+    async def asyncapi() -> JsonObject:
+        """Describe, as an AsyncAPI document, what goes over the brokers."""
+        return messages
 
     app.add_middleware(CorrelationMiddleware)
     return app

@@ -25,7 +25,7 @@ from api.problems import (
 from contracts.json_input import json_object
 from contracts.order_document import GivenOrder, OrderDocument, order_of
 from contracts.sagas import ORDER, PUBLICATION
-from saga import DifferentCommand, Headline, SagaInput, Sagas, Status, saga_id
+from saga import DifferentCommand, Headline, Lane, SagaInput, Sagas, Status, saga_id
 from saga.versions import NewerSchema
 
 MAX_BYTES = 1_000_000
@@ -64,9 +64,15 @@ class Orders:
     """The orders in Temporal."""
 
     def __init__(
-        self, client: Client, task_queue: str, *, published: bool, long_ago: LongAgo
+        self,
+        client: Client,
+        task_queue: str,
+        *,
+        published: bool,
+        long_ago: LongAgo,
+        lane: Lane,
     ) -> None:
-        self._sagas = Sagas(client, task_queue)
+        self._sagas = Sagas(client, task_queue, lane)
         self._sinks = (PUBLICATION,) if published else ()
         self._long_ago = long_ago
 

@@ -19,11 +19,16 @@ _POSTGRES_AWAY = ("08", "53", "57")
 
 
 class BookDatabase:
-    """The database of one participant; raises SettingsError when its URL can't be used."""
+    """The database of one participant; raises SettingsError when its URL can't be used.
 
-    def __init__(self, participant: str, url: str) -> None:
-        self._name = f"the {participant} service's database"
-        self._variable = f"{participant.upper()}_DATABASE_URL"
+    `variable` is what a person has to set, and `name` how the database is called.
+    """
+
+    def __init__(
+        self, participant: str, url: str, *, name: str | None = None, variable: str | None = None
+    ) -> None:
+        self._name = name or f"the {participant} service's database"
+        self._variable = variable or f"{participant.upper()}_DATABASE_URL"
         try:
             parsed = make_url(url.replace("postgres://", "postgresql://", 1))
         except (ArgumentError, ValueError):

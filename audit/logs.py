@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 from temporalio.client import Client
@@ -65,7 +66,10 @@ class Logs:
                 return unreadable(order_id, Source.HISTORY, error)
         if history is None or (history.closed and not history.events):
             return None
-        return _log(order_id, Source.HISTORY, history.events, history.all_events)
+        log = _log(order_id, Source.HISTORY, history.events, history.all_events)
+        sinks = history.runs[-1].input.get("sinks")
+        named = tuple(str(it) for it in sinks) if isinstance(sinks, list) else ()
+        return log and replace(log, sinks=named, closed=history.closed)
 
     async def _stored(self, order_ids: Sequence[str]) -> dict[str, SagaLog]:
         if not order_ids:

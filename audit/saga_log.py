@@ -50,6 +50,10 @@ class SagaLog:
     """What older runs have told beside that, and a reset or a recovery has abandoned."""
     unreadable: str | None = None
     """Why it can't be understood."""
+    sinks: tuple[str, ...] | None = field(default=None, repr=False)
+    """The optional sinks that its input names; None where the history is gone."""
+    closed: bool = field(default=True, compare=False)
+    """Whether no workflow of it is running, which hands its events to the sinks."""
 
     @property
     def every(self) -> list[Event[JsonObject]]:

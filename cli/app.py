@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.durations import duration
+from cli.letters import dead_letters
 from cli.looking import (
     audit,
     events,
@@ -23,6 +24,7 @@ from cli.looking import (
     trace,
 )
 from cli.options import CausationId, CorrelationId, Json
+from cli.plane import catalogue, send
 from cli.steering import cancel, pause, recover, repair, resume
 
 app = typer.Typer(
@@ -119,5 +121,8 @@ for command in (
     reconcile,
     rebuild,
     schedule_reconcile,
+    catalogue,
+    send,
 ):
     app.command()(command)
+app.add_typer(dead_letters, name="dead-letters")

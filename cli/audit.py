@@ -63,13 +63,22 @@ async def audit_with(settings: Settings, risk_age: timedelta = RISK_AGE) -> Audi
 
 
 @asynccontextmanager
-async def _sources(
+async def logs_of(
     settings: Settings, saga: SagaId | None = None
-) -> AsyncIterator[tuple[TemporalSagas, Books, Logs]]:
-    """Where everything is read: Temporal, the books, and the logs of all orders or of one."""
-    async with Books.open(settings) as books, read_database(settings) as engine:
+) -> AsyncIterator[tuple[TemporalSagas, Logs]]:
+    """Temporal, and the logs of all orders or of one."""
+    async with read_database(settings) as engine:
         sagas = await TemporalSagas.connect(settings)
         listed: dict[str, list[str]] = {}
         async for run in sagas.every(ORDER.name, saga):
             listed.setdefault(run.saga.business_id, []).append(run.execution.run_id)
-        yield sagas, books, Logs(sagas.client, EventStore(engine), listed)
+        yield sagas, Logs(sagas.client, EventStore(engine), listed)
+
+
+@asynccontextmanager
+async def _sources(
+    settings: Settings, saga: SagaId | None = None
+) -> AsyncIterator[tuple[TemporalSagas, Books, Logs]]:
+    """Where everything is read: Temporal, the books, and the logs."""
+    async with Books.open(settings) as books, logs_of(settings, saga) as (sagas, logs):
+        yield sagas, books, logs

@@ -100,9 +100,37 @@ def audit(
         str,
         typer.Option(metavar="TIME", help="How long a saga that goes on may keep money: 24h, 10m."),
     ] = "24h",
+    published: Annotated[
+        bool,
+        typer.Option("--events", help="Hold the broker and the consumers' inboxes against them."),
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="With --events: publish what is missing.")
+    ] = False,
+    inbox: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONSUMER=URL", help="A database with an inbox; repeatable."),
+    ] = None,
+    grace: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="How long publishing and consuming may take: 5m, 30s."),
+    ] = "5m",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Older events may be gone from the broker: 7d as 168h."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hold the services' databases against the sagas' logs; exit 1 when anything is wrong."""
+    if published:
+        from cli.audit_events import asked, audit_published
+
+        given = asked(order_id, inbox or [], grace, since, repair=repair, as_json=as_json)
+        raise typer.Exit(asyncio.run(audit_published(given)))
+    if repair or inbox or since is not None:
+        from cli.problems import BadInput
+
+        raise BadInput("--repair, --inbox and --since go with --events")
     limit = duration("--risk-age", risk_age)
     from cli.audit import audit_all, audit_order
     from cli.values import saga_named

@@ -1,6 +1,6 @@
 """Sagas as a person reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from brokers.catalogue import MessageType
 from cli.durations import age
 from cli.progress import told
 from cli.saga_id import SagaId
@@ -78,6 +79,15 @@ def print_totals(view: TotalsView) -> None:
     for one in view.totals:
         status = Text(one.status, style=_STYLES.get(one.status, ""))
         table.add_row(Text(str(one.day)), status, str(one.sagas), _total(one.total))
+    console().print(table)
+
+
+def print_catalogue(types: Iterable[MessageType]) -> None:
+    """Print a line about each type of message."""
+    table = _table("message", "version", "kind", "channel", "sender", "receivers")
+    for it in types:
+        receivers = ", ".join(it.receivers)
+        table.add_row(it.name, str(it.version), it.kind, it.channel.name, it.sender, receivers)
     console().print(table)
 
 

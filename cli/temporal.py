@@ -25,6 +25,7 @@ from runtime.settings import Settings
 from saga import (
     Event,
     JsonObject,
+    Lane,
     NotRecoverable,
     Reply,
     SagaHistory,
@@ -58,7 +59,7 @@ class TemporalSagas:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self.client = client
-        self._sagas = Sagas(client, settings.saga_task_queue)
+        self._sagas = Sagas(client, settings.saga_task_queue, Lane(settings.saga_lane))
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:

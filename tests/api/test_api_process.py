@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.server import Address, listening
+from api.address import Address, listening
 from runtime.errors import PortTaken, SettingsError
 from tests.api.callers import ORDER
 from tests.integration.house import House

@@ -16,6 +16,7 @@ from api.application import application
 from api.correlation import CorrelationMiddleware
 from api.problems import install_problems
 from api.queries import install_queries
+from contracts.asyncapi import order_messages
 from read_model.database import open_database
 from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
@@ -164,7 +165,10 @@ async def test_other_paths_and_methods(api: httpx.AsyncClient) -> None:
 async def test_openapi_says_what_there_is(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'read.db'}")
     client = await Client.connect("127.0.0.1:1", lazy=True)
-    document = application(client, engine, Settings(saga_home=tmp_path)).openapi()
+    app = application(client, engine, Settings(saga_home=tmp_path))
+    document = app.openapi()
+    async with caller(app) as served:
+        assert (await served.get("/asyncapi.json")).json() == order_messages()
     await engine.dispose()
     said = {
         (method, path): {
@@ -184,6 +188,7 @@ async def test_openapi_says_what_there_is(tmp_path: Path) -> None:
         ("get", "/sagas"): {"200": json_} | refused,
         ("get", "/totals"): {"200": json_} | refused,
         ("get", "/healthz"): {"200": json_, "503": problem},
+        ("get", "/asyncapi.json"): {"200": json_},
     }
     schemas = document["components"]["schemas"]
     models = {"Placed", "OrderView", "AcceptedOrder", "OrdersPage", "SagasPage", "TotalsView"}

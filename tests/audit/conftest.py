@@ -13,22 +13,15 @@ from saga import SagaPlugin
 from tests.audit.audited import Audited, Fates
 from tests.binaries import DEV_SERVER
 from tests.cli.here import Here
-from tests.integration.conftest import DYNAMIC_CONFIG
 from tests.integration.shops import open_shops
 from tests.integration.stage import Stage, new_database, reading
+from tests.integration.temporal import temporal_in_memory
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server that has no other sagas."""
-    options = [part for it in DYNAMIC_CONFIG for part in ("--dynamic-config-value", it)]
-    env = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=DEV_SERVER,
-        dev_server_extra_args=options,
-        plugins=[SagaPlugin()],
-    )
-    async with env:
-        await register_search_attributes(env.client)
+    async with temporal_in_memory() as env:
         yield env
 
 
