@@ -10,7 +10,6 @@ from saga.client import DifferentCommand, Sagas, Started, digest
 from saga.envelope import Call, Event, JsonObject
 from saga.errors import SagaError, StepRefused, StepUnanswered
 from saga.events import Cause, FailureKind, RepairAction, Status
-from saga.express import express
 from saga.history import SagaHistory, follow_saga, read_saga
 from saga.identity import Direction, idempotency_key, saga_id
 from saga.lint import Finding, UnsafeSaga, lint
@@ -19,7 +18,7 @@ from saga.plugin import SagaPlugin
 from saga.port import Saga
 from saga.pump import Batch, Sink
 from saga.recovery import NotRecoverable
-from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
+from saga.start import Lane, Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import Failure, SagaState, StepStatus, fold, told_last
 from saga.steps import Policy, Step, Undo
 from saga.workflow import SagaWorkflow
@@ -38,6 +37,7 @@ __all__ = [
     "Finding",
     "Headline",
     "JsonObject",
+    "Lane",
     "NotRecoverable",
     "Policy",
     "Repair",
@@ -68,7 +68,6 @@ __all__ = [
     "bug",
     "did_not_happen",
     "digest",
-    "express",
     "fold",
     "follow_saga",
     "idempotency_key",

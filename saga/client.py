@@ -7,7 +7,12 @@ from datetime import datetime
 
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -15,10 +20,10 @@ from runtime.codec import decoding
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
-from saga.identity import DIGEST, saga_id
+from saga.identity import DIGEST, fairness_key, saga_id
 from saga.messages import Headline, SagaCommand, SagaCommandT
 from saga.recovery import ENDED_FROM_OUTSIDE, recover
-from saga.start import Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
+from saga.start import Lane, Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
 from saga.versions import VERSION, lift
 
@@ -55,9 +60,11 @@ def digest(command: SagaCommand) -> str:
 class Sagas:
     """The sagas of one Temporal namespace."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, task_queue: str, lane: Lane = Lane.STEPWISE) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._lane = lane
+        """The lane of what is started here, where its type allows that."""
 
     async def start(self, kind: SagaKind[SagaCommandT], start: SagaInput[SagaCommandT]) -> Started:
         """Start a saga; the same command under the same business id starts nothing new.
@@ -66,19 +73,22 @@ class Sagas:
             DifferentCommand: another command has that business id.
             NewerSchema: newer code has started the saga of that id.
         """
+        express = kind.express and Lane.EXPRESS in (self._lane, start.lane)
+        lane = Lane.EXPRESS if express else Lane.STEPWISE
         headline = start.command.headline()
         workflow_id = saga_id(kind.name, headline.business_id)
         fingerprint = digest(start.command)
         try:
             await self._client.start_workflow(
                 kind.workflow,
-                start,
+                start.model_copy(update={"lane": lane}),
                 id=workflow_id,
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 memo={DIGEST: fingerprint},
                 search_attributes=_search_attributes(kind.name, headline),
                 static_summary=start.command.summary(),
+                priority=_priority(headline),
             )
         except WorkflowAlreadyStartedError:
             if not await self._started_by(workflow_id, start.command, fingerprint):
@@ -154,6 +164,13 @@ class Sagas:
 
     def _handle(self, workflow_id: str) -> WorkflowHandle[SagaHandlers, SagaOutcome]:
         return self._client.get_workflow_handle(workflow_id, result_type=SagaOutcome)
+
+
+def _priority(headline: Headline) -> Priority:
+    """A customer's sagas and their steps wait for each other, and not for another customer's."""
+    if headline.customer_id is None:
+        return Priority.default
+    return Priority(fairness_key=fairness_key(headline.customer_id))
 
 
 def _search_attributes(saga_type: str, headline: Headline) -> TypedSearchAttributes:

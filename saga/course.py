@@ -83,6 +83,7 @@ class Course:
 
     async def cancel(self, request: Request) -> Reply:
         """Undo the saga if it is not too late; a pivot under way is waited for."""
+        await self._log.host.until_settled()
         if self._log.state.status.final or self._committed:
             return self._too_late()
         requested = CancelRequested(saga_id=self._log.saga_id, by=request.by, reason=request.reason)
@@ -119,6 +120,7 @@ class Course:
 
     async def pause(self, request: Request) -> Reply:
         """Send nothing more until the saga is resumed; what is under way ends by itself."""
+        await self._log.host.until_settled()
         if self._log.state.status.final:
             return self.reply(accepted=False, message="too late: the saga has ended")
         if not self.paused:
@@ -146,6 +148,7 @@ class Course:
 
     async def _watch_deadline(self, deadline: timedelta) -> None:
         """Interrupt when the time is up; it stands still while the saga is held or pivots."""
+        await self._log.host.until_settled()
         if await time_is_up(self._log.host, deadline, lambda: self._ticking, lambda: self._decided):
             passed = DeadlinePassed(saga_id=self._log.saga_id, seconds=deadline.total_seconds())
             await self._interrupt(Cause.DEADLINE, passed)

@@ -80,6 +80,8 @@ class SagaStarted(SagaEvent):
     headline: Headline
     command_type: str
     command: JsonObject
+    chain_depth: int = 0
+    """How many messages have led to it."""
 
 
 class StepStarted(SagaEvent):

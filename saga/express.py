@@ -1,86 +1,99 @@
-"""The express lane: a whole saga inside one activity, for those that take milliseconds.
+"""The express lane, as the worker has it: the steps before the pivot, one after the other.
 
-The same flow and the same orchestrator. What is lost with the worker is begun anew by the next
-attempt of the activity, with the same keys: participants answer what they answered, or `undone`.
-Nobody can pause or repair it; what would be stuck fails the attempt, and Temporal tries again.
+The same flow and the same orchestrator, inside one local activity. It goes as far as plain steps
+succeed and stops at whatever else comes; `saga.lane` has what the workflow makes of that.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, FailureError, TimeoutType
-from temporalio.exceptions import TimeoutError as AttemptTimedOut
+from temporalio.api.enums.v1 import EventType
+from temporalio.exceptions import FailureError
+from temporalio.service import RPCError
 
 from runtime.correlation import Correlation, enter
 from saga.answers import bug
-from saga.correlation import inherited, of_call
-from saga.course import Course
+from saga.correlation import of_call
 from saga.envelope import Call, Event, JsonObject
-from saga.events import StepFailed
-from saga.identity import saga_id
-from saga.interceptor import heartbeat
+from saga.identity import Direction
+from saga.lane import (
+    CALL,
+    LANE,
+    SINK,
+    CallOrder,
+    LaneOrder,
+    Made,
+    Prefetched,
+    answer_of,
+    refused,
+    registered_name,
+)
 from saga.log import Log
-from saga.messages import SagaCommandT
+from saga.named import command_that_starts
 from saga.orchestrator import Orchestrator
 from saga.pump import Batch
-from saga.start import Request, SagaInput
-from saga.steps import AnyActivity, Policy
+from saga.start import SagaInput
+from saga.steps import AnyActivity, Policy, call_type
 from saga.workflow import SagaWorkflow
 
 Bound = Callable[[Call[Any]], Awaitable[Event[Any]]]
 """A method of an activity class's instance."""
 
-_LOOK = 0.01
-"""Seconds between looks at a condition."""
+BUDGET = timedelta(seconds=1)
+"""How long a lane calls; a step that has no answer then is asked for in the workflow."""
+_LOOK_LIMIT = timedelta(milliseconds=500)
+"""How long it may take to find out whether there was a lane before this one."""
+_LOST = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+}
 
 
 class Stopped(BaseException):
-    """Unwinds what the worker's shutdown ends; the next attempt of the activity begins anew."""
+    """Unwinds a story at the end of its lane; no `Exception`, as it must pass."""
 
 
-class Stuck(BaseException):
-    """Unwinds what needs a person; no `Exception`, as a story must not catch it."""
+class InLane:
+    """The lane as host: what it has called, and whether another lane could have called more."""
 
+    run_id: str
+    settled = True
 
-class InActivity:
-    """An activity as host: nothing is kept but the answer at its end."""
+    def __init__(self, order: LaneOrder, activities: dict[str, Bound]) -> None:
+        info = activity.info()
+        self.saga_id = info.workflow_id or ""
+        self.run_id = info.workflow_run_id or ""
+        self.started_at = order.started_at
+        self.made: list[Made] = []
+        self.nothing_more = False
+        """Whether every lane of this saga stops where this one has."""
+        self._stopped = False
+        self._activities = activities
+        self._until = asyncio.get_running_loop().time() + BUDGET.total_seconds()
 
-    def __init__(
-        self, saga_id: str, activities: Iterable[Bound], wanted: Iterable[AnyActivity]
-    ) -> None:
-        self.stopped = False
-        """Whether nothing may be called, or waited for, any more."""
-        self._saga_id = saga_id
-        self._activities = {bound.__name__: bound for bound in activities}
-        if missing := {it.__name__ for it in wanted} - self._activities.keys():
-            raise ValueError(f"activities are missing: {', '.join(sorted(missing))}")
-        self._calls: set[asyncio.Task[Any]] = set()
-
-    @property
-    def saga_id(self) -> str:
-        """The id that a workflow of this saga would have."""
-        return self._saga_id
-
-    @property
-    def run_id(self) -> str:
-        """The run that the activity belongs to."""
-        return activity.info().workflow_run_id or ""
-
-    @property
-    def started_at(self) -> datetime:
-        """When the activity was scheduled, the same for each attempt."""
-        return activity.info().scheduled_time
+    async def until_settled(self) -> None:
+        """Nobody asks anything of a lane."""
 
     def now(self) -> datetime:
-        """The time of the clock."""
-        return datetime.now(UTC)
+        """The start's: every lane of a saga must ask the same."""
+        return self.started_at
+
+    def story_time(self) -> datetime:
+        """The same."""
+        return self.started_at
 
     def seed(self) -> int:
-        """Never another: an activity is not reset."""
+        """Never another."""
         return 0
+
+    def stop(self, *, nothing_more: bool = False) -> Stopped:
+        """Call nothing any more; what it returns is to be raised."""
+        if not self._stopped:
+            self._stopped, self.nothing_more = True, nothing_more
+        return Stopped()
 
     async def wait_for(
         self,
@@ -89,139 +102,151 @@ class InActivity:
         timeout: timedelta | None = None,
         summary: str | None = None,
     ) -> None:
-        """Look until the condition holds."""
-        async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
-            # Conditions are plain Python; nobody says when one has changed.
-            while not condition():
-                await asyncio.sleep(_LOOK)
-                if self.stopped:
-                    raise asyncio.CancelledError
+        """Go on if there is nothing to wait for."""
+        if self._stopped or not condition():
+            raise self.stop()
+
+    async def off_the_lane(self, *, plain: bool = False) -> None:
+        """Stop: every lane of this saga does so here."""
+        raise self.stop(nothing_more=True)
 
     def call(self, activity: AnyActivity, call: Call[Any], policy: Policy) -> asyncio.Task[Any]:
-        """Call the method itself, again and again as its policy says."""
-        if self.stopped:
+        """Call the method itself, once."""
+        if self._stopped:
             raise Stopped
-        made = asyncio.create_task(_tried(self._activities[activity.__name__], call, policy))
-        self._calls.add(made)
-        made.add_done_callback(self._calls.discard)
-        return made
+        bound = self._activities.get(registered_name(activity))
+        if bound is None or call.direction is not Direction.DO:
+            raise self.stop()
+        return asyncio.create_task(self._call(activity, bound, call, policy))
 
-    async def stop(self) -> None:
-        """Call nothing more, and end what is called: the next attempt may be under way soon."""
-        self.stopped = True
-        calls = tuple(self._calls)
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+    async def _call(
+        self, activity: AnyActivity, bound: Bound, call: Call[Any], policy: Policy
+    ) -> Event[Any]:
+        left = self._until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise self.stop()
+        making = asyncio.create_task(made_by(bound, call))
+        try:
+            await asyncio.wait({making}, timeout=min(left, policy.attempt_timeout.total_seconds()))
+        finally:
+            # It may be deaf to that, and then ends behind our back: it is asked for again.
+            making.cancel()
+        if not making.done():
+            making.add_done_callback(_forget)
+            raise self.stop()
+        try:
+            made = making.result()
+        except FailureError as error:
+            # What is refused to one is refused to all, so none has come further.
+            raise self.stop(nothing_more=refused(error)) from error
+        except (TimeoutError, asyncio.CancelledError) as error:
+            raise self.stop() from error
+        if self._stopped:
+            raise Stopped
+        self.made.append(made)
+        return answer_of(activity, made.answer)
 
     def record(self, event: Event[JsonObject]) -> None:
-        """Nothing: the activity answers with all events."""
+        """Nothing: what is to be recorded comes after the lane."""
 
     def patched(self, change: str) -> bool:
-        """Always: an attempt begins anew, and participants know what was done by its keys."""
-        return True
+        """Stop: only a history can answer."""
+        raise self.stop(nothing_more=True)
 
     def deprecate_patch(self, change: str) -> None:
-        """Nothing: no history has to be replayed."""
-
-    def held_up(self, failed: StepFailed) -> None:
-        """Fail the attempt."""
-        raise Stuck(f"stuck: {failed.name}: {failed.type}: {failed.message}")
+        """Stop."""
+        raise self.stop(nothing_more=True)
 
 
-async def express(
-    saga: type[SagaWorkflow[SagaCommandT]],
-    start: SagaInput[SagaCommandT],
-    activities: Iterable[Bound],
-) -> Batch:
-    """Run a saga inside the activity that calls this; its events, and what they add up to.
+class ExpressLane:
+    """The local activities of a worker's express sagas."""
 
-    A cancel of the activity compensates, unless it comes from the worker's shutdown. Give the
-    activity a heartbeat timeout, so that an attempt which was given up hears of it and stops.
+    def __init__(
+        self, sagas: Iterable[type[SagaWorkflow[Any]]], activities: Iterable[Callable[..., Any]]
+    ) -> None:
+        self._sagas = {saga.kind.workflow: saga for saga in sagas}
+        self._activities: dict[str, Callable[..., Awaitable[Any]]] = {}
+        for function in activities:
+            definition = activity._Definition.from_callable(function)
+            if definition is not None and definition.name is not None:
+                self._activities[definition.name] = function
 
-    Raises:
-        ApplicationError: the saga is stuck; retryable, under the same keys. Temporal does not retry
-            an activity that was cancelled: the workflow must then call it again, until it returns.
-        ValueError: the saga has a pivot, which an attempt that was given up but goes on could
-            undo behind the next one's back; or an activity of a step is not given.
-    """
-    if any(step.pivot for step in saga.steps):
-        raise ValueError(f"{saga.__name__} has a pivot: run it as a workflow")
-    wanted = [it for step in saga.steps for one in step.with_fallbacks() for it in one.activities]
-    start = inherited(start)
-    business_id = start.command.headline().business_id
-    host = InActivity(saga_id(saga.kind.name, business_id), activities, wanted)
-    log = Log(host, saga.kind.name, start)
-    enter(Correlation(log.correlation_id, start.causation_id, host.saga_id))
-    orchestrator = Orchestrator(log, start.deadline or saga.deadline)
-    story = saga()
-    beating = asyncio.create_task(heartbeat())
-    whole = asyncio.create_task(
-        orchestrator.execute(lambda: story.flow(orchestrator, start.command))
-    )
-    try:
-        await _outlast(whole, orchestrator.course, host)
-    except Stuck as stuck:
-        raise ApplicationError(str(stuck), type="Stuck") from stuck
-    finally:
-        beating.cancel()
-        await host.stop()
-    return Batch(state=log.state, events=tuple(log.events))
+    def activities(self) -> list[Callable[..., Awaitable[object]]]:
+        """What the worker registers."""
+        return [self.express_lane, self.express_call, self.express_sink]
 
-
-async def _outlast(whole: asyncio.Task[None], course: Course, host: InActivity) -> None:
-    cancelling: asyncio.Task[object] | None = None
-    while not whole.done():
+    @activity.defn(name=LANE)
+    async def express_lane(self, order: LaneOrder) -> Prefetched:
+        """Tell a saga's story as far as plain steps before its pivot succeed."""
+        saga = self._sagas[activity.info().workflow_type or ""]
+        start = SagaInput[command_that_starts(saga)].model_validate(order.start)  # type: ignore[misc]
+        host = InLane(order, self._activities)
+        log = Log(host, saga.kind.name, start, epoch=order.epoch)
+        enter(Correlation(log.correlation_id, start.causation_id, host.saga_id))
+        orchestrator = Orchestrator(log, None)
+        told = asyncio.create_task(
+            orchestrator.execute(lambda: saga().flow(orchestrator, start.command))
+        )
         try:
-            await asyncio.shield(whole)
-        except asyncio.CancelledError:
-            details = activity.cancellation_details()
-            if whole.done():
-                break
-            if cancelling is not None:
-                continue  # There is no attempt after a cancelled one, so nothing is cut off.
-            if details is None or not details.cancel_requested:
-                host.stopped = True
-                whole.cancel()
-                await asyncio.wait([whole])
-                raise
-            request = Request(by="temporal", reason="the activity was cancelled")
-            cancelling = asyncio.create_task(course.cancel(request))
-    whole.result()
-    if cancelling is not None:
-        await cancelling
+            # Cancelled itself, the story would take it for the end of a call.
+            await asyncio.wait([told])
+        finally:
+            host.stop()
+            told.cancel()
+        if (error := told.exception()) is not None and not isinstance(error, Stopped):
+            raise error  # The story's own, which its workflow will come to as well.
+        nothing_more = host.nothing_more or await _was_the_first()
+        return Prefetched(made=tuple(host.made), settled=nothing_more)
+
+    @activity.defn(name=CALL)
+    async def express_call(self, order: CallOrder) -> Prefetched:
+        """Make one call, once; what does not succeed is to be made as in any saga."""
+        bound = self._activities.get(order.activity)
+        if bound is None:
+            return Prefetched()
+        call = call_type(bound).model_validate(order.call)
+        try:
+            return Prefetched(made=(await made_by(bound, call),))
+        except FailureError:
+            return Prefetched()
+
+    @activity.defn(name=SINK)
+    async def express_sink(self, name: str, batch: Batch) -> bool:
+        """Hand a batch to a sink; whether this worker has its activity."""
+        sink = self._activities.get(name)
+        if sink is None:
+            return False
+        await sink(batch)
+        return True
 
 
-async def _tried(bound: Bound, call: Call[Any], policy: Policy) -> Event[Any]:
+def _forget(late: asyncio.Task[Made]) -> None:
+    """Nobody waits for it any more, and an error nobody retrieves is logged."""
+    if not late.cancelled():
+        late.exception()
+
+
+async def made_by(bound: Bound, call: Call[Any]) -> Made:
+    """A call and its answer; raises FailureError for whatever else comes."""
     enter(of_call(call))
-    clock = asyncio.get_running_loop().time
-    until = None if policy.give_up_after is None else clock() + policy.give_up_after.total_seconds()
-    pause, attempt = policy.first_pause, 1
-    while True:
-        try:
-            return await _attempt(bound, call, policy)
-        except FailureError as error:
-            out_of_attempts = policy.max_attempts and attempt >= policy.max_attempts
-            told = isinstance(error, ApplicationError) and error.non_retryable
-            if told or out_of_attempts:
-                raise
-            asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
-            wait = asked or pause
-            if until is not None and clock() + wait.total_seconds() > until:
-                raise
-        await asyncio.sleep(wait.total_seconds())
-        pause, attempt = min(pause * 2, policy.longest_pause), attempt + 1
-
-
-async def _attempt(bound: Bound, call: Call[Any], policy: Policy) -> Event[Any]:
     try:
-        async with asyncio.timeout(policy.attempt_timeout.total_seconds()):
-            return await bound(call)
-    except FailureError:
+        answer = await bound(call)
+    except (FailureError, TimeoutError):
         raise
-    except TimeoutError as error:
-        raise AttemptTimedOut(
-            "no answer in time", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[]
-        ) from error
     except Exception as error:
         raise bug(call, error) from error
+    return Made(call=call.model_dump(mode="json"), answer=answer.model_dump(mode="json"))
+
+
+async def _was_the_first() -> bool:
+    """Whether this saga had no lane before, whose worker was lost before its history had it."""
+    info = activity.info()
+    handle = activity.client().get_workflow_handle(
+        info.workflow_id or "", run_id=info.workflow_run_id
+    )
+    try:
+        async with asyncio.timeout(_LOOK_LIMIT.total_seconds()):
+            history = await handle.fetch_history()
+    except (RPCError, TimeoutError):
+        return False
+    return not any(event.event_type in _LOST for event in history.events)

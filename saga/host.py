@@ -1,4 +1,4 @@
-"""The host of a saga: where the one orchestrator runs, in a workflow or inside an activity."""
+"""The host of a saga: where the one orchestrator runs, in a workflow or in the express lane."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 from saga.envelope import Call, Event, JsonObject
-from saga.events import StepFailed
 from saga.steps import AnyActivity, Policy
 
 RECORD = "SagaEvent"
@@ -32,8 +31,18 @@ class Host(Protocol):
     def started_at(self) -> datetime:
         """When the saga was started."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether the story may be ended or held: all that was called is known to it."""
+
+    async def until_settled(self) -> None:
+        """Wait until it is."""
+
     def now(self) -> datetime:
         """The time."""
+
+    def story_time(self) -> datetime:
+        """The time that a story and its commands go by."""
 
     def seed(self) -> int:
         """What only a reset changes, at the same place on every replay."""
@@ -53,6 +62,12 @@ class Host(Protocol):
         The task ends with its event, or raises one of Temporal's failures, a cancel included.
         """
 
+    async def off_the_lane(self, *, plain: bool = False) -> None:
+        """Hear that the story comes to something else than a step before the pivot.
+
+        `plain` if that is the pivot or the end, as it is in most sagas.
+        """
+
     def record(self, event: Event[JsonObject]) -> None:
         """Keep an event that no activity's answer keeps."""
 
@@ -61,9 +76,6 @@ class Host(Protocol):
 
     def deprecate_patch(self, change: str) -> None:
         """Know that a change was made here."""
-
-    def held_up(self, failed: StepFailed) -> None:
-        """Hear that the saga is stuck; it may end here what can't wait for a person."""
 
 
 class InWorkflow:
@@ -84,8 +96,20 @@ class InWorkflow:
         """When the client started it."""
         return workflow.info().workflow_start_time
 
+    @property
+    def settled(self) -> bool:
+        """Always: each call is on record before it is made."""
+        return True
+
+    async def until_settled(self) -> None:
+        """It is."""
+
     def now(self) -> datetime:
         """The time of the workflow task, the same on every replay."""
+        return workflow.now()
+
+    def story_time(self) -> datetime:
+        """The same."""
         return workflow.now()
 
     def seed(self) -> int:
@@ -120,6 +144,9 @@ class InWorkflow:
             summary=call.command.summary(),
         )
 
+    async def off_the_lane(self, *, plain: bool = False) -> None:
+        """Nothing: there is no lane."""
+
     def record(self, event: Event[JsonObject]) -> None:
         """Record it in the memo: the history keeps every change of it."""
         workflow.upsert_memo({RECORD: event})
@@ -131,6 +158,3 @@ class InWorkflow:
     def deprecate_patch(self, change: str) -> None:
         """Replay histories that say so and that don't."""
         workflow.deprecate_patch(change)
-
-    def held_up(self, failed: StepFailed) -> None:
-        """Wait: a workflow has all the time that a person needs."""

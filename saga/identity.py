@@ -1,5 +1,6 @@
 """Every id the engine makes comes from one function here."""
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -7,6 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 DIGEST = "digest"
 """The memo field with the digest of the command that started the saga."""
+
+_FAIRNESS_KEY_BYTES = 64
+"""Temporal refuses to start what has a longer one."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "durable-saga")
 
@@ -21,6 +25,12 @@ class Direction(StrEnum):
 def saga_id(saga_type: str, business_id: str) -> str:
     """The workflow id of a saga."""
     return f"{saga_type}-{business_id}"
+
+
+def fairness_key(customer_id: str) -> str:
+    """The key by which customers take turns in a task queue; a digest of an id that is too long."""
+    said = customer_id.encode()
+    return customer_id if len(said) <= _FAIRNESS_KEY_BYTES else hashlib.sha256(said).hexdigest()
 
 
 def step_instance(name: str, count: int) -> str:

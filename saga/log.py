@@ -24,10 +24,17 @@ from saga.state import AnyEvent, SagaState, apply, fold
 class Log:
     """The events of the saga that this workflow is, in the order of their arrival."""
 
-    def __init__(self, host: Host, saga_type: str, start: SagaInput[SagaCommandT]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        saga_type: str,
+        start: SagaInput[SagaCommandT],
+        *,
+        epoch: int | None = None,
+    ) -> None:
         self.host = host
         self._seed = host.seed()
-        self.epoch = epoch_at(host.now())
+        self.epoch = epoch_at(host.now()) if epoch is None else epoch
         self._next = 1
         self._awaited: set[int] = set()
         """The positions of answers that are still to come."""
@@ -61,7 +68,7 @@ class Log:
             pivot=pivot,
             renewals=renewals,
             run_id=self.host.run_id,
-            sent_at=self.host.now(),
+            sent_at=self.host.story_time(),
             command_type=type(command).__name__,
             command=command,
         )
@@ -82,9 +89,9 @@ class Log:
     def failed(self, call: Call[CommandT], error: FailureError | None) -> AnyEvent:
         """Take in that a call failed: what the activity tells of it, or else it is recorded."""
         cause = error.cause if isinstance(error, ActivityError) else error
-        if (told := _told(cause)) is not None:
-            self.append(told)
-            return told
+        if (answer := told(cause)) is not None:
+            self.append(answer)
+            return answer
         # Another run may have had an answer at this place.
         self.notice_reset()
         kind, error_type = _told_apart(cause)
@@ -123,6 +130,7 @@ class Log:
             headline=start.headline,
             command_type=start.command_type,
             command=start.command.model_dump(mode="json"),
+            chain_depth=start.chain_depth,
         )
         place = Place(
             saga_id=self.saga_id,
@@ -207,7 +215,7 @@ def sent(call: Sending) -> Event[JsonObject]:
     return saga_event(event, call, call.sent_at, step=call.step, direction=call.direction)
 
 
-def _told(cause: BaseException | None) -> AnyEvent | None:
+def told(cause: BaseException | None) -> AnyEvent | None:
     """The event that the error carries in its details; see `saga.answers`."""
     if not isinstance(cause, ApplicationError) or not cause.details:
         return None

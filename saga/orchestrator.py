@@ -85,6 +85,13 @@ class Orchestrator:
 
     async def parallel(self, *members: Awaitable[T], undo_at_once: bool = False) -> list[T]:
         """Run steps at once; see `Saga.parallel`."""
+        try:
+            await self._log.host.off_the_lane()
+        except BaseException:
+            for member in members:
+                if asyncio.iscoroutine(member):
+                    member.close()
+            raise
         token = _undone_together.set(object() if undo_at_once else _undone_together.get())
         # A task keeps the context that it was made in.
         tasks = [asyncio.ensure_future(member) for member in members]
@@ -97,6 +104,7 @@ class Orchestrator:
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait durably; see `Saga.sleep`."""
+        await self._log.host.off_the_lane()
         try:
             await self._log.host.wait_for(
                 lambda: self.course.interrupted is not None, timeout=duration
@@ -107,7 +115,7 @@ class Orchestrator:
 
     def now(self) -> datetime:
         """The time, the same on every replay."""
-        return self._log.host.now()
+        return self._log.host.story_time()
 
     def patched(self, change: str) -> bool:
         """Whether this saga has a change of its flow; see `Saga.patched`."""
@@ -123,6 +131,7 @@ class Orchestrator:
         """Tell the story to its end, or undo what it has done."""
         try:
             await story()
+            await self._log.host.off_the_lane(plain=True)
             await self.notice_reset()
             self.course.go_on_or_unwind()
         except Interrupted:
@@ -146,6 +155,7 @@ class Orchestrator:
     async def _compensate(self, failure: StepFailed | None) -> None:
         """Take everything back, in reverse: no undo starts before those of later steps ended."""
         self.course.phase = Phase.COMPENSATING
+        await self._log.host.off_the_lane()
         # What a story has left running would be waited for as long as it is tried.
         self._calls.interrupt()
         await self._log.host.wait_for(lambda: not self._calls.under_way)
@@ -206,6 +216,8 @@ class Orchestrator:
         self._counts[step.name] += 1
         instance = step_instance(step.name, self._counts[step.name])
         entry = Entry(step, instance, command, together=_undone_together.get())
+        if step.pivot:
+            await self._log.host.off_the_lane(plain=True)
         await self._may_go_forward()
         if self._in(Phase.COMMITTED):
             return cast(EventT, await self._insist(entry, Direction.DO))
@@ -247,7 +259,7 @@ class Orchestrator:
 
     def _needs_a_person(self, entry: Entry, failed: StepFailed) -> bool:
         in_vain = failed.name != entry.instance and failed.kind in UNKNOWN
-        return failed.kind in HOLDS_UP or in_vain
+        return failed.kind in HOLDS_UP or in_vain or not self._log.host.settled
 
     async def _attempt(self, entry: Entry) -> AnyEvent:
         """Call an action before or at the pivot; the phase tells how it ended."""

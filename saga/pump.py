@@ -2,7 +2,8 @@
 
 Each sink (the read database, a broker) has a task queue of its own, gets every event in order of
 arrival, at least once, and has one batch under way at most: while a sink is slow or away, events
-gather and go out together, with the newest state, when it is back.
+gather and go out together, with the newest state, when it is back. A saga that ends before the
+sink's interval is over is told in one batch.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError
 
+from saga.lane import ONCE, SINK, InExpress, registered_name
 from saga.log import Log
 from saga.state import AnyEvent, SagaState
 
@@ -37,9 +40,15 @@ class Sink:
     """Also the suffix of its task queue: `<the saga's task queue>-<name>`."""
     activity: Callable[[Any, Batch], Awaitable[None]]
     interval: timedelta | None = timedelta(milliseconds=500)
-    """The pause between batches while the status is the same; None for only when it changes."""
+    """How long events gather while the status is the same, from the start on.
+
+    None for the start at once, and then only a change of the status.
+    """
     optional: bool = False
     """Whether only those sagas have it whose input names it."""
+    local: timedelta | None = None
+    """How long a local activity may take to hand over how an express saga has ended; None for no
+    such. The saga's own worker has to have its activity, too."""
     attempt_timeout: timedelta = timedelta(seconds=10)
     longest_pause: timedelta = timedelta(seconds=10)
 
@@ -47,8 +56,9 @@ class Sink:
 class Pump:
     """Hands the events of one saga to one sink."""
 
-    def __init__(self, sink: Sink, log: Log) -> None:
+    def __init__(self, sink: Sink, log: Log, express: InExpress | None = None) -> None:
         self._sink = sink
+        self._express = express
         self._log = log
         self._handed = 0
         self._status = log.state.status
@@ -69,22 +79,44 @@ class Pump:
             await workflow.wait_condition(lambda: self.behind or self._closed)
             if self._closed:
                 return
-            if self._handed:
+            if self._handed or self._sink.interval is not None:
                 await self._gather()
             batch = Batch(state=self._log.state, events=tuple(self._log.events[self._handed :]))
-            await workflow.execute_activity_method(
-                self._sink.activity,
-                batch,
-                task_queue=f"{workflow.info().task_queue}-{self._sink.name}",
-                start_to_close_timeout=self._sink.attempt_timeout,
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(milliseconds=200),
-                    maximum_interval=self._sink.longest_pause,
-                ),
-                summary=f"{self._sink.name}: {batch.state.status}, version {batch.state.version}",
-            )
+            if not await self._handed_over_here(batch):
+                await self._hand_over(batch)
             self._handed += len(batch.events)
             self._status = batch.state.status
+
+    async def _hand_over(self, batch: Batch) -> None:
+        await workflow.execute_activity_method(
+            self._sink.activity,
+            batch,
+            task_queue=f"{workflow.info().task_queue}-{self._sink.name}",
+            start_to_close_timeout=self._sink.attempt_timeout,
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(milliseconds=200),
+                maximum_interval=self._sink.longest_pause,
+            ),
+            summary=f"{self._sink.name}: {batch.state.status}, version {batch.state.version}",
+        )
+
+    async def _handed_over_here(self, batch: Batch) -> bool:
+        """Whether a local activity did it: once, shortly, and when there is no step to hold up."""
+        plain = self._express is not None and self._express.plain
+        if not (plain and batch.state.status.final and self._sink.local is not None):
+            return False
+        try:
+            taken: bool = await workflow.execute_local_activity(
+                SINK,
+                args=[registered_name(self._sink.activity), batch],
+                result_type=bool,
+                schedule_to_close_timeout=self._sink.local,
+                retry_policy=ONCE,
+                summary=f"{self._sink.name}: {batch.state.status}, version {batch.state.version}",
+            )
+        except FailureError:
+            return False
+        return taken
 
     async def _gather(self) -> None:
         """Wait for a change of status or for the interval; what comes meanwhile goes along.
@@ -93,7 +125,13 @@ class Pump:
         one. An empty task is replayed apart from an update after it, but a worker that doesn't
         have the workflow in its cache runs both at once, the update first, and then the order of
         the pump's and the steps' commands is another one.
+        An express saga needs none as long as each of its calls is short or deviates.
         """
+        express = self._express
+        if express is not None and express.plain and self._sink.interval is not None:
+            await workflow.wait_condition(
+                lambda: self._log.state.status != self._status or not express.plain
+            )
         try:
             await workflow.wait_condition(
                 lambda: self._log.state.status.final or self._log.state.status != self._status,

@@ -45,6 +45,8 @@ class _CutOff:
     sent: list[Sent]
     committed: bool
     """Whether it had sent its pivot, or had completed without one."""
+    unsettled: bool
+    """Whether the lane of one of them may have called what no history tells of."""
     begun: RunLog
     """The newest run that has done anything, and so the one to go on from."""
 
@@ -90,6 +92,9 @@ async def _read(client: Client, described: WorkflowExecutionDescription) -> _Cut
     runs = [newest, *reversed(history.runs[:-1])]
     # A recovery, or a reset to the beginning, may have been ended before any worker took it.
     begun = next((run for run in runs if run.last_task and run.events), None)
+    unsettled = any(run.unsettled for run in runs)
+    if begun is None and unsettled:
+        begun = newest  # Ended in its first task, in which the lane runs.
     if begun is None:
         raise NotRecoverable(f"{described.id} had not begun: there is nothing to undo")
     by_hand = {step for run in runs for step in _undone_by_hand(run)}
@@ -103,6 +108,7 @@ async def _read(client: Client, described: WorkflowExecutionDescription) -> _Cut
         # What a person has undone the participant knows nothing of, and would undo too.
         sent=[sent for sent in sent if sent.instance not in by_hand],
         committed=any(_committed(run) for run in runs),
+        unsettled=unsettled,
         begun=begun,
     )
 
@@ -139,6 +145,7 @@ async def _start_undoing(
         sent=tuple(cut_off.sent),
         started_at=cut_off.started_at,
         run_id=described.run_id,
+        unsettled=cut_off.unsettled,
     )
     with decoding(described.id):
         memo = await described.memo()

@@ -85,7 +85,6 @@ class Repairs:
         if instance not in self._log.state.stuck:
             stuck = SagaStuck(saga_id=self._log.saga_id, failure=failed)
             self._log.record(stuck, step=instance, direction=direction)
-        self._log.host.held_up(failed)
         try:
             await self._log.host.wait_for(
                 lambda: waiting.decided is not None or (until is not None and until()),

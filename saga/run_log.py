@@ -22,15 +22,16 @@ from runtime.codec import decoding
 from runtime.errors import Unreadable
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, SentCall
-from saga.events import SagaTerminated
+from saga.events import CompensationStarted, SagaCompleted, SagaTerminated
 from saga.host import RECORD
 from saga.identity import epoch_at
 from saga.log import sent
-from saga.start import Recovery
+from saga.start import Lane, Recovery
 from saga.untold import CLOSING, ended_from_outside, reset_at, started, terminated
 
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _LOCAL_ACTIVITY = "core_local_activity"
+_SETTLED = {CompensationStarted.__name__, SagaCompleted.__name__}
 _EVENT = TypeAdapter(Event[JsonObject])
 
 
@@ -61,10 +62,22 @@ class RunLog:
     began_at: datetime | None = None
     """When this run began; a reset one, at its reset."""
     closed: bool = False
+    settled: bool = False
+    """Whether its lane has told of all that any lane of it can have called."""
     runs_before: list[str] = field(default_factory=list)
     """The runs that it was reset from or goes on from."""
     last_task: int = 0
     """The event id of the last workflow task that was completed."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether its lane may have called what no history tells of."""
+        return (
+            self.input.get("lane") == Lane.EXPRESS
+            and not self.settled
+            and not any(event.event_type in _SETTLED for event in self.events)
+            and not any(call.pivot for call in self.calls)
+        )
 
     @property
     def is_saga(self) -> bool:
@@ -215,11 +228,19 @@ class _RunReader:
     def _answered(self, content: JsonObject) -> None:
         if self._is_ours(content) and "event_type" in content:
             self._add(_EVENT.validate_python(content))
-        elif isinstance(events := content.get("events"), list):
-            # The express lane answers with all of them.
-            for event in events:
-                if isinstance(event, dict):
-                    self._answered(event)
+        elif isinstance(made := content.get("made"), list):
+            # Of the express lane: what it did, and whether a lane can have done more.
+            self.known.settled |= content.get("settled") is True
+            for one in made:
+                if isinstance(one, dict):
+                    self._made(one)
+
+    def _made(self, content: JsonObject) -> None:
+        """Take in what a local activity has called, with its answer."""
+        call, answer = content.get("call"), content.get("answer")
+        if isinstance(call, dict) and isinstance(answer, dict):
+            self._understand(_Clue.TASK, call)
+            self._answered(answer)
 
     def _is_ours(self, content: JsonObject) -> bool:
         return content.get("saga_id") == self.known.saga_id and "position" in content

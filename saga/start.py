@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Generic
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,15 @@ from saga.state import Failure, StepStatus
 DEADLINE = timedelta(minutes=10)
 
 
+class Lane(StrEnum):
+    """How a saga's steps before its pivot are called."""
+
+    STEPWISE = "stepwise"
+    """Each by an activity of its own."""
+    EXPRESS = "express"
+    """All of them in one local activity, as long as nothing deviates; see decision 0015."""
+
+
 @dataclass(frozen=True)
 class SagaKind(Generic[SagaCommandT]):
     """A type of sagas: what starts one, and the workflow type that carries it out."""
@@ -21,6 +31,8 @@ class SagaKind(Generic[SagaCommandT]):
     name: str
     """The beginning of its sagas' ids."""
     workflow: str
+    express: bool = False
+    """Whether its sagas may go in the express lane; the others go stepwise in any case."""
 
 
 class Request(BaseModel):
@@ -51,6 +63,8 @@ class Recovery(Request):
     """When the saga itself was started."""
     run_id: str
     """The run that was ended."""
+    unsettled: bool = False
+    """Whether its lane may have called more: the story is then asked what, and undone."""
 
 
 def _headline(given: dict[str, Any]) -> Headline:
@@ -71,8 +85,11 @@ class SagaInput(BaseModel, Generic[SagaCommandT]):
     correlation_id: str | None = None
     """The saga's id when None."""
     causation_id: str | None = None
+    chain_depth: int = 0
+    """How many messages have led to this saga, each by being reacted to."""
     deadline: timedelta | None = None
     """From the first step to the pivot, pauses not counted; the saga type's own when None."""
+    lane: Lane = Lane.STEPWISE
     sinks: tuple[str, ...] = ()
     """Names of the optional sinks that get this saga's events too."""
     recovery: Recovery | None = None

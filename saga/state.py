@@ -79,6 +79,8 @@ class SagaState(BaseModel):
     epoch: int
     position: int
     correlation_id: str
+    chain_depth: int = 0
+    """How many messages have led to the saga."""
     started_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
@@ -165,6 +167,7 @@ def _started(event: AnyEvent) -> SagaState:
         epoch=event.epoch,
         position=event.position,
         correlation_id=event.correlation_id,
+        chain_depth=started.chain_depth,
         started_at=event.occurred_at,
         updated_at=event.occurred_at,
     )

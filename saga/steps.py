@@ -131,7 +131,7 @@ AnyActivity = Callable[[Any, Call[Any]], Awaitable[Event[Any]]]
 AnyStep = Step[Any, Any]
 
 
-def call_type(activity: AnyActivity) -> type[Call[Any]]:
+def call_type(activity: Callable[..., object]) -> type[Call[Any]]:
     """The `Call[...]` that an activity takes, by its annotations; raises TypeError if none."""
     for name, hint in get_type_hints(activity).items():
         if name != "return" and isinstance(hint, type) and issubclass(hint, Call):

@@ -33,6 +33,7 @@ def started(saga_id: str, given: JsonObject, saga_type: str, at: datetime, epoch
             "headline": given["headline"],
             "command_type": given["command_type"],
             "command": given["command"],
+            "chain_depth": given.get("chain_depth", 0),
         }
     )
     correlation_id, causation_id = given.get("correlation_id"), given.get("causation_id")

@@ -11,13 +11,14 @@ from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
 from saga.host import InWorkflow
+from saga.lane import InExpress
 from saga.limits import refuse_timeouts
 from saga.log import Log
 from saga.messages import SagaCommandT
 from saga.orchestrator import Orchestrator
 from saga.port import Saga
 from saga.pump import Pump, Sink
-from saga.start import DEADLINE, Reply, Request, SagaInput, SagaKind, SagaOutcome
+from saga.start import DEADLINE, Lane, Reply, Request, SagaInput, SagaKind, SagaOutcome
 from saga.state import SagaState
 from saga.steps import AnyStep
 
@@ -38,6 +39,7 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
     def __init__(self) -> None:
         super().__init__()
         self._pumps: dict[str, Pump] = {}
+        self._express: InExpress | None = None
         self._status: Status | None = None
         self._cancelling: asyncio.Task[Reply] | None = None
 
@@ -57,7 +59,11 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         """
         info = workflow.info()
         refuse_timeouts(info.execution_timeout, info.run_timeout)
-        log = self._log = Log(InWorkflow(), self.kind.name, start)
+        recovery = start.recovery
+        express = start.lane is Lane.EXPRESS and self.kind.express
+        if recovery.unsettled if recovery is not None else express:
+            self._express = InExpress()
+        log = self._log = Log(self._express or InWorkflow(), self.kind.name, start)
         self._orchestrator = Orchestrator(log, start.deadline or self.deadline)
         log.on_change = self._show
         self._introduce()
@@ -69,15 +75,22 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
     async def _tell(self, start: SagaInput[SagaCommandT]) -> None:
         log, orchestrator = self._running
         self._pumps = {
-            sink.name: Pump(sink, log)
+            sink.name: Pump(sink, log, self._express)
             for sink in self.sinks
             if not sink.optional or sink.name in start.sinks
         }
         pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
-        if start.recovery is None:
-            await orchestrator.execute(lambda: self.flow(orchestrator, start.command))
+        if self._express is not None:
+            await self._express.fetch(start, log.epoch)
+        recovery = start.recovery
+        if recovery is not None and not recovery.unsettled:
+            await orchestrator.undo(recovery, self.steps)
         else:
-            await orchestrator.undo(start.recovery, self.steps)
+            # What its lane has called is known when the story comes to its pivot, and then undone.
+            asked = [asyncio.create_task(orchestrator.course.cancel(recovery))] if recovery else []
+            await orchestrator.execute(lambda: self.flow(orchestrator, start.command))
+            for cancel in asked:
+                await cancel
         await self._all_out()
         while await orchestrator.notice_reset():
             await self._all_out()

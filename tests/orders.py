@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from contracts.commands import Line, PlaceOrder
 from saga import (
+    Lane,
     Reply,
     Request,
     SagaInput,
@@ -37,6 +38,7 @@ class Order:
     participants: FakeParticipants
     read_database: FakeReadDatabase
     order_id: str
+    lane: Lane = Lane.STEPWISE
 
     async def place(
         self,
@@ -54,7 +56,7 @@ class Order:
         )
         return await self.env.client.start_workflow(
             OrderSaga.run,
-            SagaInput(command=command, deadline=deadline, sinks=sinks),
+            SagaInput(command=command, deadline=deadline, sinks=sinks, lane=self.lane),
             id=self.saga_id,
             task_queue=self.task_queue,
         )

@@ -27,6 +27,7 @@ class Turns:
         self.saga_id, self.run_id, self.started_at = "trip-1", "run-1", BEGIN
         self.calls: list[Call[Any]] = []
         self.reset = 0
+        self.settled = True
         self._over = False
         self._answers: dict[str, asyncio.Future[Event[Any]]] = {}
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None], str | None]] = []
@@ -36,14 +37,20 @@ class Turns:
     def now(self) -> datetime:
         return BEGIN
 
+    async def until_settled(self) -> None:
+        """It is."""
+
+    def story_time(self) -> datetime:
+        return BEGIN
+
     def seed(self) -> int:
         return self.reset
 
     def record(self, event: Event[JsonObject]) -> None:
         """The log has it."""
 
-    def held_up(self, failed: StepFailed) -> None:
-        """It waits."""
+    async def off_the_lane(self, *, plain: bool = False) -> None:
+        """There is none."""
 
     def patched(self, change: str) -> bool:
         return True

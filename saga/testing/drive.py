@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
@@ -26,7 +27,7 @@ from saga.events import RepairAction, Status
 from saga.handlers import SagaHandlers
 from saga.history import SagaHistory, read_saga
 from saga.pump import Batch
-from saga.start import Repair, Reply, Request, SagaOutcome
+from saga.start import Lane, Repair, Reply, Request, SagaOutcome
 from saga.state import SagaState
 from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
@@ -35,7 +36,7 @@ from saga.testing.subject import Subject
 
 CUSTOMER = Request(by="customer", reason="changed their mind")
 OPERATOR = Request(by="operator", reason="it was mended")
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds within which whatever a case waits for has come."""
 _LOOK = 0.02
 _TASK_TIMEOUT = timedelta(seconds=2)
@@ -197,6 +198,20 @@ class Drive:
         async with _unless_closed():
             await self._handle.cancel()
 
+    async def heard_of_it(self) -> None:
+        """Wait until the workflow has heard of such a cancel; a lane ends first."""
+        heard, asked = False, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not heard:
+                    await asyncio.sleep(_LOOK)
+                    history = await self._handle.fetch_history()
+                    kinds = [event.event_type for event in history.events]
+                    after = kinds[kinds.index(asked) :] if asked in kinds else []
+                    heard = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in after
+        except TimeoutError:
+            raise NeverCame("it did not hear of the cancel") from None
+
     async def pause(self) -> None:
         """Pause the saga."""
         await self.sagas.pause(self.saga_id, OPERATOR)
@@ -236,6 +251,10 @@ class Drive:
             ):
                 task = sent.workflow_task_completed_event_id
                 break
+            done = event.workflow_task_completed_event_attributes
+            if self.subject.lane is Lane.EXPRESS and done.scheduled_event_id and task is None:
+                # In the first task the lane may have called it.
+                task = event.event_id
         if task is None:
             raise NeverCame(f"{call} was never sent")
         described = await self._handle.describe()

@@ -6,7 +6,7 @@
 
     @pytest.mark.saga_matrix(TRIP)
     def test_trip(saga_verdict: Verdict) -> None:
-        assert saga_verdict.ok, saga_verdict
+        assert saga_verdict.ok, str(saga_verdict)
 
 Each case is a test; without `--saga-matrix` only the most telling ones. Several cases run at the
 same time, ahead of their tests, in a thread of their own.

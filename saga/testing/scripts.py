@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from saga.start import Lane
 from saga.state import StepStatus
 from saga.testing.cases import WITHIN
 from saga.testing.drive import CannotHappen, Drive
@@ -56,6 +57,8 @@ async def paused_after(drive: Drive, *, previous: str, call: str, then: Then) ->
 
 async def while_paused(drive: Drive, *, call: str, then: Then) -> None:
     """Do something, then let the saga go on."""
+    if drive.subject.lane is Lane.EXPRESS and call in drive.ledger.calls(drive.saga_id):
+        raise CannotHappen(f"{call} was in the lane, which a pause waits for")
     await then(drive, call)
     await drive.resume()
 
@@ -112,6 +115,7 @@ async def cancel_by_temporal(drive: Drive, *, call: str) -> None:
     """Cancel by Temporal's own means while a call is under way."""
     await drive.struck(call)
     await drive.cancel_by_temporal()
+    await drive.heard_of_it()
     await asyncio.sleep(CHANCE)
     drive.recover(call)
 

@@ -10,7 +10,7 @@ from saga.handlers import SagaHandlers
 from saga.identity import saga_id
 from saga.messages import Command, DomainEvent, SagaCommand
 from saga.pump import Sink
-from saga.start import SagaInput, SagaKind
+from saga.start import Lane, SagaInput, SagaKind
 from saga.steps import AnyStep
 
 Answer = Callable[[Any], DomainEvent]
@@ -34,6 +34,7 @@ class Subject:
     """Step instances that are undone at once, as `parallel(..., undo_at_once=True)` has them."""
     declared: tuple[AnyStep, ...] | None = None
     """Instead of the workflow's own `steps`; for a workflow that is not on this engine."""
+    lane: Lane = Lane.STEPWISE
     named: SagaKind[Any] | None = None
     """Instead of the workflow's own `kind`."""
 
@@ -66,7 +67,7 @@ class Subject:
 
     def start(self, business_id: str) -> SagaInput[SagaCommand]:
         """What starts the saga of this business id."""
-        return SagaInput(command=self.command(business_id))
+        return SagaInput(command=self.command(business_id), lane=self.lane)
 
 
 def all_steps(steps: Iterable[AnyStep]) -> list[AnyStep]:

@@ -8,4 +8,4 @@ TRIP = Subject(workflow=TripSaga, command=lambda i: BookTrip(trip_id=i, hotel="h
 
 @pytest.mark.saga_matrix(TRIP)
 def test_a_trip(saga_verdict: Verdict) -> None:
-    assert saga_verdict.ok, saga_verdict
+    assert saga_verdict.ok, str(saga_verdict)

@@ -1,6 +1,9 @@
 """The order saga as a subject: all that the matrix has to be told."""
 
+from dataclasses import replace
+
 from contracts.commands import Line, PlaceOrder
+from saga import Lane
 from saga.testing import Subject
 from workflows.order import OrderSaga
 
@@ -16,3 +19,4 @@ def place_order(order_id: str) -> PlaceOrder:
 
 
 ORDER = Subject(workflow=OrderSaga, command=place_order)
+EXPRESS = replace(ORDER, lane=Lane.EXPRESS)

@@ -10,6 +10,6 @@ from tests.matrix.order_subject import ORDER
 
 @pytest.mark.saga_matrix(ORDER)
 def test_an_order(saga_verdict: Verdict, row_faults: Callable[[Observed], list[str]]) -> None:
-    assert saga_verdict.ok, saga_verdict
+    assert saga_verdict.ok, str(saga_verdict)
     assert saga_verdict.observed is not None
     assert row_faults(saga_verdict.observed) == []

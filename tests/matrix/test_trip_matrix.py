@@ -8,4 +8,4 @@ from tests.matrix.trip import SUBJECT
 
 @pytest.mark.saga_matrix(SUBJECT)
 def test_a_trip(saga_verdict: Verdict) -> None:
-    assert saga_verdict.ok, saga_verdict
+    assert saga_verdict.ok, str(saga_verdict)

@@ -16,7 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from examples import insured_trip, trip
 from runtime.search_attributes import register_search_attributes
-from saga import Repair, RepairAction, SagaPlugin, Status
+from saga import Lane, Repair, RepairAction, SagaPlugin, Status
 from tests.binaries import DEV_SERVER
 from tests.orders import CUSTOMER, Order, working
 from tests.replay.first_version import FirstVersion, with_codec
@@ -97,6 +97,14 @@ SCENARIOS: tuple[Callable[[Order], Awaitable[None]], ...] = (
 )
 
 
+EXPRESS = {
+    "express_completed": completed,
+    "express_declined": declined,
+    "express_undeliverable": undeliverable,
+    "express_cancelled": cancelled,
+}
+"""Orders in the express lane, as far as it goes."""
+
 FIRST_VERSION = {"first_completed": completed, "first_undeliverable": undeliverable}
 """Orders as the first version of the contracts wrote them."""
 
@@ -105,8 +113,10 @@ TRIPS = {"trip_before_insurance": trip, "trip_with_insurance": insured_trip}
 
 
 def load(name: str) -> WorkflowHistory:
-    """A committed history."""
-    return WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text())
+    """A committed history, under the id that its saga had: a saga knows itself by it."""
+    content = json.loads((HISTORIES / f"{name}.json").read_text())
+    started = content["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(started["workflowId"], content)
 
 
 async def record() -> None:
@@ -118,6 +128,8 @@ async def record() -> None:
         await register_search_attributes(env.client)
         for scenario in SCENARIOS:
             _write(scenario.__name__, await _recorded(env, scenario))
+        for name, scenario in EXPRESS.items():
+            _write(name, await _recorded(env, scenario, Lane.EXPRESS))
         first_version = await with_codec(env, FirstVersion())
         for name, scenario in FIRST_VERSION.items():
             _write(name, await _recorded(first_version, scenario))
@@ -126,9 +138,12 @@ async def record() -> None:
 
 
 async def _recorded(
-    env: WorkflowEnvironment, scenario: Callable[[Order], Awaitable[None]]
+    env: WorkflowEnvironment,
+    scenario: Callable[[Order], Awaitable[None]],
+    lane: Lane = Lane.STEPWISE,
 ) -> WorkflowHistory:
     async with working(env) as order:
+        order.lane = lane
         await scenario(order)
         return await env.client.get_workflow_handle(order.saga_id).fetch_history()
 

@@ -12,6 +12,7 @@ from runtime.search_attributes import register_search_attributes
 from saga import SagaPlugin
 from tests.binaries import DEV_SERVER, TEST_SERVER
 from tests.orders import Order, working
+from tests.workflows.express import Express
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,12 @@ async def real_order(dev_server: WorkflowEnvironment) -> AsyncIterator[Order]:
     """One on a real server; every task is run from the first event."""
     async with working(dev_server, max_cached_workflows=0) as order:
         yield order
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def express(dev_server: WorkflowEnvironment) -> AsyncIterator[Express]:
+    """One on a real server, and its workers; every task is run from the first event."""
+    it = Express(dev_server)
+    saga, rows = it.workers()
+    async with saga, rows:
+        yield it

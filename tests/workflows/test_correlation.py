@@ -1,41 +1,34 @@
 """What a caller's ids reach: activities, workflows, sagas, requests, log records."""
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.common import HeaderCodecBehavior
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import PayloadCodec
-from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from runtime.correlation import Correlation, correlated, current
+from runtime.correlation import Correlation, correlated
 from runtime.telemetry import CorrelationFilter
 from saga import (
-    Call,
-    Event,
     Repair,
     RepairAction,
     Request,
     SagaInput,
     SagaPlugin,
     Sagas,
-    express,
 )
-from saga.express import Bound
 from saga.history import read_saga
 from tests.orders import Order
-from tests.trips import Agency, BookTrip, OutingSaga
+from tests.trips import Agency, BookTrip
 from tests.workflows.outer import FaultySaga, Ids, Inner, Outer, notify
 
 CALLER = Correlation("request-7", "command-9")
@@ -127,39 +120,6 @@ async def test_a_saga_that_is_started_inherits_what_its_input_leaves_open(
     ]
     assert scheduled
     assert not any(it.header.fields for it in scheduled)
-
-
-async def test_what_is_said_wins_over_what_is_inherited(dev_server: WorkflowEnvironment) -> None:
-    @activity.defn
-    async def book(trip_id: str) -> tuple[str, str | None]:
-        start = SagaInput(command=BookTrip(trip_id=trip_id, plan="whole"), correlation_id="my own")
-        with correlated(CALLER):
-            batch = await express(OutingSaga, start, Agency().activities)
-        return batch.events[0].correlation_id, batch.events[0].causation_id
-
-    assert await ActivityEnvironment().run(book, "17") == ("my own", "command-9")
-
-
-async def test_an_express_saga_says_in_each_call_what_it_belongs_to() -> None:
-    agency, seen = Agency(), list[Correlation]()
-
-    def noting(bound: Bound) -> Bound:
-        @functools.wraps(bound)
-        async def noted(call: Call[Any]) -> Event[Any]:
-            seen.append(current())
-            return await bound(call)
-
-        return noted
-
-    wrapped = [noting(bound) for bound in agency.activities]
-    start = SagaInput(command=BookTrip(trip_id="17", plan="whole"))
-
-    async def book() -> None:
-        await express(OutingSaga, start, wrapped)
-
-    await ActivityEnvironment().run(book)
-    calls = [Correlation("outing-17", it.command_id, "outing-17", it.name) for it in agency.calls]
-    assert seen == calls
 
 
 async def test_who_cancels_is_the_cause_and_else_the_event_before(real_order: Order) -> None:

@@ -1,150 +1,147 @@
-"""The same flow inside one activity: the express lane, told by what the agency did."""
+"""The express lane on a real server: what deviates is told stepwise, and nothing is left behind."""
 
 import asyncio
-from uuid import uuid4
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
-from temporalio.activity import ActivityCancellationDetails
-from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio import activity
+from temporalio.testing import WorkflowEnvironment
 
-from saga import Batch, Cause, SagaInput, Status, express, fold
-from tests.trips import Agency, BookTrip, OutingSaga, TripSaga
+from runtime.correlation import Correlation, current
+from saga import Batch, Call, Cause, Event, Lane, Status
+from saga.correlation import of_call
+from tests.fakes import FakeReadDatabase
+from tests.workflows.express import FORWARD, UNDOS, Express, replays, reset, told
 
-WHOLE = ["book-flight", "book-hotel", "book-car", "pay-trip"]
-
-
-@pytest.fixture
-def agency() -> Agency:
-    return Agency()
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def book(
-    agency: Agency, plan: str = "whole", env: ActivityEnvironment | None = None
-) -> Batch:
-    start = SagaInput(command=BookTrip(trip_id="17", plan=plan))
+class HangingOnce(FakeReadDatabase):
+    """A read database that hangs the first time."""
 
-    async def book_express() -> Batch:
-        return await express(OutingSaga, start, agency.activities)
+    asked = 0
 
-    return await (env or ActivityEnvironment()).run(book_express)
-
-
-async def test_all_of_it(agency: Agency) -> None:
-    booked = await book(agency)
-    assert booked.state.status is Status.COMPLETED
-    assert agency.ledger == WHOLE
-    assert agency.keys("pay-trip") == ["pay-trip/do"]
-    assert {call.saga_id for call in agency.calls} == {"outing-17"}
-    assert fold(booked.events) == booked.state
+    @activity.defn
+    async def project_saga(self, batch: Batch) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.Event().wait()
+        self.batches.append(batch)
 
 
-async def test_what_is_refused_is_undone_in_reverse(agency: Agency) -> None:
-    agency.refuse = {"book-flight", "pay-trip"}
-    booked = await book(agency)
-    assert booked.state.status is Status.COMPENSATED
-    assert agency.ledger == [
-        "book-train",
-        "book-hotel",
-        "book-car",
-        "give-car-back",
-        "give-hotel-back",
-        "give-train-back",
-    ]
-
-
-@pytest.mark.parametrize("happens", [True, False])
-async def test_a_lost_answer_is_asked_for(agency: Agency, happens: bool) -> None:
-    agency.silent = {"book-flight": happens}
-    booked = await book(agency)
-    assert (booked.state.status is Status.COMPLETED) is happens
-    assert agency.keys("find-flight") == ["book-flight/do"]
-
-
-async def test_what_would_be_stuck_fails_the_attempt_and_the_next_goes_on(agency: Agency) -> None:
-    agency.refuse = {"pay-trip", "give-hotel-back"}
-    for _ in range(2):
-        with pytest.raises(ApplicationError, match="stuck: give-hotel-back") as error:
-            await book(agency)
-        assert not error.value.non_retryable
-    assert agency.ledger.count("give-car-back") == 1
-
-
-@pytest.mark.parametrize("refuse", [[], ["pay-trip"], ["book-flight", "pay-trip"]], ids=str)
-async def test_a_workflow_does_the_same(
-    time_skipping: WorkflowEnvironment, refuse: list[str]
+async def test_all_of_it_is_short_and_told_as_stepwise(
+    express: Express, dev_server: WorkflowEnvironment
 ) -> None:
-    inside, durable = Agency(), Agency()
-    inside.refuse = durable.refuse = set(refuse)
-    booked = await book(inside)
-    queue = str(uuid4())
-    async with Worker(
-        time_skipping.client,
-        task_queue=queue,
-        workflows=[OutingSaga],
-        activities=durable.activities,
-    ):
-        outcome = await time_skipping.client.execute_workflow(
-            OutingSaga.run,
-            SagaInput(command=BookTrip(trip_id="17", plan="whole")),
-            id="outing-17",
-            task_queue=queue,
-        )
-    assert inside.ledger == durable.ledger
-    assert (booked.state.status, booked.state.steps) == (outcome.status, outcome.steps)
-    assert [call.key for call in inside.calls] == [call.key for call in durable.calls]
+    handle = await express.place()
+    assert (await handle.result()).status is Status.COMPLETED
+    assert express.participants.calls == FORWARD
+    # The search attributes that a client would have given are the workflow's own here.
+    assert len((await handle.fetch_history()).events) <= 16 + 2
+    [batch] = express.order.read_database.batches
+    assert batch.state == await express.order.state()
+    await replays(handle)
+    other = Express(dev_server)
+    saga, rows = other.workers()
+    async with saga, rows:
+        await (await other.place(Lane.STEPWISE)).result()
+        assert await told(other.order) == await told(express.order)
 
 
-async def test_what_it_can_not_keep_is_refused(agency: Agency) -> None:
-    start = SagaInput(command=BookTrip(trip_id="17", plan="whole"))
-    with pytest.raises(ValueError, match="TripSaga has a pivot"):
-        await express(TripSaga, start, agency.activities)
-    given = [it for it in agency.activities if it.__name__ != "give_train_back"]
-    with pytest.raises(ValueError, match="activities are missing: give_train_back"):
-        await express(OutingSaga, start, given)
+async def test_each_call_says_what_it_belongs_to(
+    dev_server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    express = Express(dev_server)
+    seen, take = list[tuple[Correlation, Correlation]](), express.participants._take
+
+    async def noting(name: str, call: Call[Any]) -> Event[Any]:
+        seen.append((current(), of_call(call)))
+        return await take(name, call)
+
+    monkeypatch.setattr(express.participants, "_take", noting)
+    saga, rows = express.workers()
+    async with saga, rows:
+        await (await express.place()).result()
+    assert [said for said, _ in seen] == [meant for _, meant in seen]
+    assert [said.step for said, _ in seen] == FORWARD
 
 
-@pytest.mark.parametrize("shutdown", [False, True])
-async def test_a_cancel_compensates_and_a_shutdown_does_not(agency: Agency, shutdown: bool) -> None:
-    env = ActivityEnvironment()
-    agency.hold("book-hotel")
-    booking = asyncio.create_task(book(agency, env=env))
-    await agency.held.wait()
-    details = ActivityCancellationDetails(cancel_requested=not shutdown, worker_shutdown=shutdown)
-    env.cancel(details)
-    if shutdown:
-        with pytest.raises(asyncio.CancelledError):
-            await booking
-        assert agency.ledger == ["book-flight"]
-    else:
-        booked = await booking
-        assert booked.state.cause is Cause.CANCELLED
-        assert agency.ledger == ["book-flight", "give-flight-back"]
+async def test_what_is_refused_in_the_lane_is_told_and_undone(express: Express) -> None:
+    express.participants.refuse("reserve-stock")
+    handle = await express.place()
+    outcome = await handle.result()
+    assert (outcome.status, outcome.cause) == (Status.COMPENSATED, Cause.FAILED)
+    assert express.order.ledger == [*FORWARD[:2], *UNDOS[:2][::-1]]
+    await replays(handle)
 
 
-async def test_what_comes_after_a_cancel_cuts_off_no_undo(agency: Agency) -> None:
-    env = ActivityEnvironment()
-    agency.hold("book-hotel")
-    booking = asyncio.create_task(book(agency, env=env))
-    await agency.held.wait()
-    agency.held.clear()
-    agency.hold("give-flight-back")
-    env.cancel()
-    await agency.held.wait()
-    booking.cancel()
-    await asyncio.sleep(0)
-    agency.let_go()
-    booked = await booking
-    assert booked.state.status is Status.COMPENSATED
+async def test_the_pivots_first_answer_is_lost(express: Express) -> None:
+    express.participants.lose_answer("create-shipment")
+    handle = await express.place()
+    assert (await handle.result()).status is Status.COMPLETED
+    assert express.order.ledger == FORWARD
+    # The first try, and of the usual activity the first attempt, are both a first attempt.
+    assert express.participants.calls.count("create-shipment") == 3
+    await replays(handle)
 
 
-async def test_a_shutdown_leaves_no_call_behind(agency: Agency) -> None:
-    env = ActivityEnvironment()
-    agency.hold("book-hotel")
-    booking = asyncio.create_task(book(agency, "at once", env=env))
-    await agency.held.wait()
-    env.cancel(ActivityCancellationDetails(worker_shutdown=True))
-    with pytest.raises(asyncio.CancelledError):
-        await booking
-    assert not [task for task in asyncio.all_tasks() if "_tried" in repr(task)]
+async def test_a_step_after_the_pivot_goes_on_as_in_any_saga(express: Express) -> None:
+    express.participants.away("confirm-order", attempts=1)
+    handle = await express.place()
+    assert (await handle.result()).status is Status.COMPLETED
+    assert express.order.ledger == FORWARD
+    await replays(handle)
+
+
+async def test_a_read_database_that_hangs_is_tried_once_here(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    it = Express(dev_server)
+    it.here = HangingOnce()
+    saga, rows = it.workers()
+    async with saga, rows:
+        handle = await it.place()
+        assert (await handle.result()).status is Status.COMPLETED
+        assert it.order.read_database.batches[-1].state == await it.order.state()
+
+
+@pytest.mark.parametrize("choose", [min, max])
+async def test_a_reset_tells_it_again(express: Express, choose: Callable[[list[int]], int]) -> None:
+    handle = await express.place()
+    await handle.result()
+    newer = await reset(express, handle, choose)
+    assert (await newer.result()).status is Status.COMPLETED
+    assert express.order.ledger == FORWARD
+    await replays(newer)
+
+
+async def test_what_the_lane_did_is_asked_for_after_a_reset(express: Express) -> None:
+    """The pivot is refused, all is undone; the run that is reset to before it finds that out."""
+    express.participants.refuse("create-shipment")
+    handle = await express.place()
+    assert (await handle.result()).status is Status.COMPENSATED
+    express.participants.recover("create-shipment")
+    newer = await reset(express, handle, lambda tasks: tasks[1])
+    assert (await newer.result()).status is Status.COMPENSATED
+    assert express.participants.standing == []
+    await replays(newer)
+
+
+async def test_a_reset_to_the_middle_of_the_lane_asks_for_all_of_it_again(express: Express) -> None:
+    """The workflow task is so short that the lane outlasts it."""
+    held = express.participants.hold("charge-payment")
+    handle = await express.place(task_timeout=timedelta(seconds=1))
+    while express.participants.calls.count("charge-payment") < 2:
+        await asyncio.sleep(0.01)
+    held.release()
+    express.participants.recover("charge-payment")
+    await handle.result()
+    before = len(express.participants.calls)
+    newer = await reset(express, handle, lambda tasks: tasks[1])
+    assert (await newer.result()).status is Status.COMPLETED
+    assert express.order.ledger == FORWARD
+    # The lane, once more if it outlasts its task on a busy machine, and then the story.
+    lane, story = (calls := express.participants.calls[before:])[:-5], calls[-5:]
+    assert (lane[:3], set(lane), story) == (FORWARD[:3], set(FORWARD[:3]), FORWARD)
+    await replays(newer)

@@ -17,7 +17,7 @@ from examples import insured_trip
 from examples.trip import ACTIVITIES, Book, Booked, BookTrip, TripSaga, answer
 from saga import Call, Event, SagaInput, SagaOutcome, Sagas
 from tests.fakes import FakeReadDatabase
-from worker import saga_worker
+from workers.sagas import saga_worker
 
 
 class SlowAgency:

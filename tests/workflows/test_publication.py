@@ -6,23 +6,33 @@ import pytest
 from temporalio.worker import Worker
 
 from activities.publication import PublicationActivities, publication
-from brokers.publisher import MemoryBroker, open_publisher
-from contracts.integration import CloudEvent
+from brokers.envelope import CloudEvent, Message
+from brokers.memory import MemoryBroker
+from brokers.opening import opened
+from brokers.port import BrokerUnreachable, Channel
 from runtime.errors import SettingsError
 from saga import Status
 from tests.orders import Order
+
+OFTEN = 12
+"""More tries than any policy with a limit would make."""
 
 
 class FlakyBroker(MemoryBroker):
     """One that can be away, and then takes everything twice."""
 
     away = False
+    asked = 0
+    """How often it was asked while it was away."""
 
-    async def publish(self, events: Sequence[CloudEvent]) -> None:
+    async def publish(
+        self, channel: Channel, messages: Sequence[Message], *, again: bool = False
+    ) -> None:
         if self.away:
-            raise ConnectionError("the broker is away")
-        await super().publish(events)
-        await super().publish(events)
+            self.asked += 1
+            raise BrokerUnreachable("the broker is away")
+        await super().publish(channel, messages)
+        await super().publish(channel, messages)
 
 
 def publishing(order: Order, broker: MemoryBroker) -> Worker:
@@ -34,7 +44,13 @@ def publishing(order: Order, broker: MemoryBroker) -> Worker:
 
 
 def told(broker: MemoryBroker) -> list[str]:
-    return [event.type for event in broker.events.values()]
+    return [event.type for event in events(broker)]
+
+
+def events(broker: MemoryBroker) -> list[CloudEvent]:
+    """What came, each event once."""
+    came = {message.id: message.event() for message in broker.messages["orders"]}
+    return list(came.values())
 
 
 async def test_a_completed_order_is_placed_and_confirmed(order: Order) -> None:
@@ -42,10 +58,15 @@ async def test_a_completed_order_is_placed_and_confirmed(order: Order) -> None:
     async with publishing(order, broker):
         await (await order.place(sinks=("publication",))).result()
     assert told(broker) == ["OrderPlaced", "OrderConfirmed"]
-    placed = next(iter(broker.events.values()))
+    placed = events(broker)[0]
     assert (placed.subject, placed.partitionkey) == (order.order_id, order.order_id)
     assert placed.correlationid == order.saga_id
     assert placed.data["total_minor"] == 2500
+    # Each came twice, and is the same message.
+    [command, again] = broker.messages["notification-commands"]
+    assert command == again
+    assert command.event().type == "SendOrderConfirmation"
+    assert command.event().causationid == events(broker)[-1].id
 
 
 async def test_a_refused_order_is_rejected_with_its_reason(order: Order) -> None:
@@ -54,7 +75,8 @@ async def test_a_refused_order_is_rejected_with_its_reason(order: Order) -> None
     async with publishing(order, broker):
         await (await order.place(sinks=("publication",))).result()
     assert told(broker) == ["OrderPlaced", "OrderRejected"]
-    assert list(broker.events.values())[-1].data["reason"] == "urn:problem:charge-payment"
+    assert events(broker)[-1].data["reason"] == "urn:problem:charge-payment"
+    assert not broker.messages["notification-commands"]
 
 
 async def test_a_broker_that_is_away_delays_the_close_and_no_step(order: Order) -> None:
@@ -64,12 +86,15 @@ async def test_a_broker_that_is_away_delays_the_close_and_no_step(order: Order) 
         handle = await order.place(sinks=("publication",))
         while not (await order.state()).status.final:
             await order.env.sleep(0.05)
+        while broker.asked < OFTEN:
+            await order.env.sleep(30)
         assert (await handle.describe()).close_time is None
         broker.away = False
         assert (await handle.result()).status is Status.COMPLETED
     assert told(broker) == ["OrderPlaced", "OrderConfirmed"]
 
 
-def test_an_unknown_broker_is_named() -> None:
+async def test_an_unknown_broker_is_named() -> None:
     with pytest.raises(SettingsError, match="EVENT_BROKER_URL: no broker for carrier://"):
-        open_publisher("carrier://pigeon")
+        async with opened("carrier://pigeon"):
+            pass
