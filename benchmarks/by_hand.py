@@ -11,7 +11,7 @@ What it does, since a careful author would, and the engine does too:
 - takes a cancel by update and by Temporal's own means; both wait for a pivot under way, and are too
   late after it
 - projects beside the steps, one batch at a time, at once when the status changes and otherwise
-  every 500 ms, and closes when the last state is projected
+  after 500 ms, and closes when the last state is projected
 - keeps search attribute, metric and the Web UI's details true; gives activities ids and summaries
 - records in the memo, with place and cause, what has no activity of its own
 - answers the query `state`
@@ -297,7 +297,7 @@ class OrderByHand:
             )
             if self._projected == len(log.events):
                 return
-            if self._projected and log.status is shown:
+            if log.status is shown:
                 await self._wait_for_more(shown)
             batch = Batch(state=log.state(), events=tuple(log.events[self._projected :]))
             await workflow.execute_activity_method(

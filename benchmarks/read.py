@@ -12,28 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import psutil
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.crowd import SKU, Crowd, MeasurementFailed
 from benchmarks.figure import Figure, conclude, show
-from benchmarks.read_figures import fill, postgres, projection, queries
+from benchmarks.read_figures import database_on, fill, one_log, postgres, projection, queries
 from demo.home import HomeTaken, own_home, stop_leftovers
 from demo.participants import Participants, ServiceTrouble
 from demo.worker_process import TooLate, WorkerFailed, WorkerProcess
-from read_model.database import open_database
-from read_model.event_store import EventStore
-from read_model.migration import migrate
 from read_model.rebuild import Rebuild, Report
 from read_model.sources import Position, Wanted, everything
 from runtime.errors import RuntimeProblem
 from runtime.record import read_record
 from runtime.settings import Settings
-from saga import Event, JsonObject
 from saga.history import read_saga
 
 REBUILD_LIMIT, QUERY_LIMIT, PROJECTION_LIMIT = 300.0, 5.0, 3.0
@@ -47,7 +41,7 @@ async def rebuilds(settings: Settings, orders: int) -> AsyncIterator[Figure]:
     crowd = await Crowd.gather(settings)
     await crowd.order(orders, at_once=50)
     server = psutil.Process(read_record(settings).processes["temporal"].pid)
-    async with _database(f"sqlite:///{settings.saga_home / 'anew.db'}") as engine:
+    async with database_on(f"sqlite:///{settings.saga_home / 'anew.db'}") as engine:
         for name, limit in (("rebuild", REBUILD_LIMIT), ("compare, nothing differs", None)):
             ours, theirs, began = time.process_time(), _cpu(server), time.perf_counter()
             whole = Report()
@@ -68,39 +62,20 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def _one_log(url: str) -> list[Event[JsonObject]]:
-    engine = open_database(url)
-    store = EventStore(engine)
-    [saga_id, *_] = await store.saga_ids(limit=1)
-    log = await store.events_of(saga_id)
-    await engine.dispose()
-    return log
-
-
-@asynccontextmanager
-async def _database(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = open_database(url)
-    await migrate(engine)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
 async def measure(settings: Settings, orders: int, rows: int, rounds: int) -> AsyncIterator[Figure]:
     """All figures, as they come."""
     async for figure in rebuilds(settings, orders):
         yield figure
     url = f"sqlite:///{settings.saga_home / 'anew.db'}"
-    log = await _one_log(url)
+    log = await one_log(url)
     with tempfile.TemporaryDirectory(prefix="pg") as folder, postgres(Path(folder)) as other:
         for name, at in (("SQLite", url), ("PostgreSQL", other)):
-            async with _database(at) as engine:
+            async with database_on(at) as engine:
                 took = await projection(engine, log, rounds)
             what = f"project {len(log)} events and their row, {name}"
             yield Figure(f"{what}, median", took.median, "ms", PROJECTION_LIMIT)
             yield Figure("  p99", took.p99, "ms")
-        async with _database(other) as engine:
+        async with database_on(other) as engine:
             await fill(engine, rows)
             for name, took in await queries(engine, rows, rounds):
                 yield Figure(f"{name} of {rows}, PostgreSQL, p99", took.p99, "ms", QUERY_LIMIT)

@@ -4,22 +4,25 @@ import random
 import statistics
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from read_model.database import open_database
+from read_model.event_store import EventStore
+from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
-from saga import Event, JsonObject, fold
+from saga import Event, JsonObject, Status, fold
 
 CUSTOMER_ORDERS = 10
 """Orders of one customer."""
 
-_FILL = text(
+_FILL_POSTGRES = text(
     """
     INSERT INTO sagas (
       saga_id, saga_type, business_id, customer_id, status, current_step, stuck, amount_minor,
@@ -34,6 +37,24 @@ _FILL = text(
       timestamptz '2026-03-01' + (n + 1) * interval '1 second',
       timestamptz '2026-03-01' + (n + 1) * interval '1 second'
     FROM generate_series(1, :rows) AS n
+    """
+)
+_FILL_SQLITE = text(
+    """
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
+    INSERT INTO sagas (
+      saga_id, saga_type, business_id, customer_id, status, current_step, stuck, amount_minor,
+      currency, item_count, version, epoch, position, correlation_id, steps, started_at,
+      updated_at, closed_at
+    )
+    SELECT 'order-' || n, 'order', n, 'c-' || (n % (:rows / :each)), 'completed', NULL, '[]',
+      2820, 'USD', 3, 12, 1772366400000 + n, 11, 'order-' || n,
+      '[["create-order", "done"], ["charge-payment", "done"], ["reserve-stock", "done"],
+        ["create-shipment", "done"], ["confirm-order", "done"]]',
+      strftime('%Y-%m-%d %H:%M:%S.000000', 1772366400 + n, 'unixepoch'),
+      strftime('%Y-%m-%d %H:%M:%S.000000', 1772366401 + n, 'unixepoch'),
+      strftime('%Y-%m-%d %H:%M:%S.000000', 1772366401 + n, 'unixepoch')
+    FROM numbers
     """
 )
 
@@ -62,7 +83,7 @@ async def projection(engine: AsyncEngine, log: Sequence[Event[JsonObject]], coun
     projector = SagaProjector(engine)
     told = []
     for n in range(count + count // 10):
-        own = [_another(event, n) for event in log]
+        own = [another(event, n) for event in log]
         told.append((fold(own), own))
 
     async def project(n: int) -> None:
@@ -71,16 +92,31 @@ async def projection(engine: AsyncEngine, log: Sequence[Event[JsonObject]], coun
     return await Times.of(count, project)
 
 
-def _another(event: Event[JsonObject], n: int) -> Event[JsonObject]:
-    names = {"saga_id": f"{event.saga_id}-{n}", "aggregate_id": f"{event.aggregate_id}-{n}"}
+def another(event: Event[JsonObject], n: int, of: str = "") -> Event[JsonObject]:
+    """The same event of another saga."""
+    end = f"{of}-{n}"
+    names = {"saga_id": f"{event.saga_id}{end}", "aggregate_id": f"{event.aggregate_id}{end}"}
     return event.model_copy(update=names)
 
 
+async def one_log(url: str) -> list[Event[JsonObject]]:
+    """All events of one saga in a read database."""
+    engine = open_database(url)
+    store = EventStore(engine)
+    [saga_id, *_] = await store.saga_ids(limit=1)
+    log = await store.events_of(saga_id)
+    await engine.dispose()
+    return log
+
+
 async def fill(engine: AsyncEngine, rows: int) -> None:
-    """Write so many rows of orders, and have the database know how they lie."""
+    """Write so many rows of orders; PostgreSQL then knows how they lie, as its autovacuum tells."""
+    of_postgres = engine.dialect.name == "postgresql"
+    statement = _FILL_POSTGRES if of_postgres else _FILL_SQLITE
     async with engine.connect() as connected:
-        await connected.execute(_FILL, {"rows": rows, "each": CUSTOMER_ORDERS})
-        await connected.execute(text("VACUUM ANALYZE sagas"))
+        await connected.execute(statement, {"rows": rows, "each": CUSTOMER_ORDERS})
+        if of_postgres:
+            await connected.execute(text("VACUUM ANALYZE sagas"))
 
 
 async def queries(engine: AsyncEngine, rows: int, count: int) -> Iterator[tuple[str, Times]]:
@@ -101,6 +137,39 @@ async def queries(engine: AsyncEngine, rows: int, count: int) -> Iterator[tuple[
             ("a customer's orders", await Times.of(count, orders)),
         ]
     )
+
+
+async def lists(engine: AsyncEngine, count: int) -> Iterator[tuple[str, Times]]:
+    """The first pages of what an operator looks at."""
+    model = ReadModel(engine)
+
+    async def latest(_: int) -> None:
+        assert (await model.sagas(saga_type="order")).rows
+
+    async def compensated(_: int) -> None:
+        await model.sagas(status=Status.COMPENSATED)
+
+    async def stuck(_: int) -> None:
+        await model.stuck()
+
+    return iter(
+        [
+            ("the latest orders", await Times.of(count, latest)),
+            ("what was compensated", await Times.of(count, compensated)),
+            ("what is stuck", await Times.of(count, stuck)),
+        ]
+    )
+
+
+@asynccontextmanager
+async def database_on(url: str) -> AsyncIterator[AsyncEngine]:
+    """A read database with its tables."""
+    engine = open_database(url)
+    await migrate(engine)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 @contextmanager
