@@ -33,6 +33,11 @@ _DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "200",
     # Timers and retries are up to a second late by default: a retry after 0.1 s took 1 s.
     "history.timerProcessorMaxTimeShift": '"50ms"',
+    # Off by default: whoever comes after a customer's thousand orders waits for all of them.
+    "matching.enableFairness": "true",
+    # Turns are taken within a partition, of which there are four. All are read as before, so that
+    # what an older home has in the other three is not forgotten.
+    "matching.numTaskqueueWritePartitions": "1",
 }
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.errors import HomeNotWritable, SettingsError
 
@@ -26,6 +26,15 @@ def _url(value: str) -> str:
     if not (scheme and separator and rest):
         raise ValueError("give a URL with a scheme, such as sqlite:////data/read.db")
     return value
+
+
+def _named_urls(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    named = [it.partition("=") for it in value.split()]
+    if not all(name and equals for name, equals, _ in named):
+        raise ValueError("write it like payment=sqlite:////data/payment.db, with spaces between")
+    return {name: url for name, _, url in named}
 
 
 def _absolute(value: Path) -> Path:
@@ -75,10 +84,16 @@ class Settings(BaseSettings):
 
     event_broker_url: Url | None = None
     """None: integration events are not published."""
+    event_inbox_urls: Annotated[dict[str, Url], NoDecode, BeforeValidator(_named_urls)] = Field(
+        default_factory=dict
+    )
+    """Where the consumers have their inboxes, `NAME=URL` each, between spaces; for the audit."""
 
     saga_payload_codec: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     """`module:name` of the Temporal PayloadCodec that encrypts what the history holds."""
     saga_task_queue: Annotated[str, Field(min_length=1, max_length=200)] = "sagas"
+    saga_lane: Literal["stepwise", "express"] = "stepwise"
+    """How the sagas that are started here call their steps, where their type allows it."""
     saga_temporal_port: PortNumber = 7233
     saga_ui_port: PortNumber = 8233
     temporal_deployment_name: str | None = None

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Literal
 
 from temporalio import activity, workflow
@@ -102,3 +103,15 @@ def prometheus_runtime(bind_address: str | None) -> Runtime:
         raise SettingsError(
             f"metrics can't be served at {bind_address} ({error}): give IP:PORT, the port free"
         ) from error
+
+
+def letter_counter(runtime: Runtime) -> Callable[[str, str], None]:
+    """Counts a dead letter of a channel and a group; without metrics it does nothing."""
+    counter = runtime.metric_meter.create_counter(
+        "saga_dead_letters", "Messages that a consumer could not handle"
+    )
+
+    def count(channel: str, group: str) -> None:
+        counter.add(1, {"channel": channel, "group": group})
+
+    return count

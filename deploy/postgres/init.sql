@@ -2,7 +2,10 @@
 \getenv password POSTGRES_PASSWORD
 
 SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', name, :'password')
-FROM unnest(ARRAY['temporal', 'read_model', 'orders', 'payments', 'inventory', 'shipping']) AS name
+FROM unnest(ARRAY[
+    'temporal', 'read_model', 'orders', 'payments', 'inventory', 'shipping', 'notifications',
+    'order_copy'
+]) AS name
 \gexec
 
 SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
@@ -13,7 +16,9 @@ FROM (VALUES
     ('orders', 'orders'),
     ('payments', 'payments'),
     ('inventory', 'inventory'),
-    ('shipping', 'shipping')
+    ('shipping', 'shipping'),
+    ('notifications', 'notifications'),
+    ('order_copy', 'order_copy')
 ) AS wanted (name, owner)
 \gexec
 

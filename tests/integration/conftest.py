@@ -7,31 +7,16 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.search_attributes import register_search_attributes
-from saga import SagaPlugin
-from tests.binaries import DEV_SERVER
 from tests.integration.house import House
 from tests.integration.shops import Shops, open_shops
 from tests.integration.stage import Stage, new_database, reading
-
-DYNAMIC_CONFIG = (
-    "history.transferProcessorMaxPollRPS=200",
-    'history.timerProcessorMaxTimeShift="50ms"',
-)
-"""As in `runtime.dev_server`: a lone saga waits for neither polls nor timers."""
+from tests.integration.temporal import temporal_in_memory
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server in memory."""
-    options = [part for it in DYNAMIC_CONFIG for part in ("--dynamic-config-value", it)]
-    env = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=DEV_SERVER,
-        dev_server_extra_args=options,
-        plugins=[SagaPlugin()],
-    )
-    async with env:
-        await register_search_attributes(env.client)
+    async with temporal_in_memory() as env:
         yield env
 
 

@@ -37,6 +37,8 @@ class House:
     temporal_port: int = 0
     ui_port: int = 0
     workers: list[Child] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Variables that every process has beside the usual ones."""
 
     def __post_init__(self) -> None:
         self.temporal_port, self.ui_port = free_ports(2)
@@ -44,10 +46,11 @@ class House:
     @property
     def variables(self) -> dict[str, str]:
         """The environment of every process in the house."""
-        return environment(self.home) | {
+        ports = {
             "SAGA_TEMPORAL_PORT": str(self.temporal_port),
             "SAGA_UI_PORT": str(self.ui_port),
         }
+        return environment(self.home) | ports | self.settings
 
     @property
     def record(self) -> Record:

@@ -12,6 +12,8 @@ from typing import TypeVar
 from runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 45.0
+"""Seconds to wait for what must come; nothing is measured by it, and a slow machine needs it."""
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ def environment(home: Path) -> dict[str, str]:
     return kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "SAGA_HOME": str(home)}
 
 
-async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float = 15) -> T:
+async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float = PATIENCE) -> T:
     """What `ask` answers once that is true."""
     async with asyncio.timeout(seconds):
         while not (answer := await ask()):
@@ -58,7 +60,7 @@ class Child:
         """What it has said so far."""
         return self.output.read_text(errors="replace").splitlines()
 
-    async def says(self, text: str, *, seconds: float = 15) -> None:
+    async def says(self, text: str, *, seconds: float = PATIENCE) -> None:
         """Wait for a line with `text` in it."""
 
         async def said() -> bool:
@@ -72,7 +74,7 @@ class Child:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    async def ended(self, *, seconds: float = 20) -> int:
+    async def ended(self, *, seconds: float = PATIENCE) -> int:
         """Its exit code, once it has one."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -18,9 +17,12 @@ from contracts.sagas import ORDER
 from read_model.database import open_database
 from read_model.queries import ReadModel
 from read_model.tables import SagaRow
-from saga import Reply, Request, SagaInput, SagaOutcome, Sagas, SagaState
+from saga import Lane, Reply, Request, SagaInput, SagaOutcome, Sagas, SagaState
 from tests.integration.shops import Shops
-from worker import HTTP_TIMEOUT, projecting, saga_worker, step_activities
+from tests.postgres import postgres_database
+from worker import HTTP_TIMEOUT
+from workers.sagas import saga_activities, saga_worker
+from workers.sinks import projecting
 from workflows.order import OrderSaga
 
 PATIENCE = 120.0
@@ -81,13 +83,13 @@ class Stage:
             database = open_database(self.database_url)
             _ = await stack.enter_async_context(projecting(self.client, self.task_queue, database))
             await stack.enter_async_context(
-                saga_worker(self.client, self.task_queue, step_activities(clients))
+                saga_worker(self.client, self.task_queue, saga_activities(clients, database))
             )
             yield
 
-    async def place(self, order: PlaceOrder) -> Handle:
+    async def place(self, order: PlaceOrder, lane: Lane = Lane.STEPWISE) -> Handle:
         """Start an order's saga."""
-        started = await self.sagas.start(ORDER, SagaInput(command=order))
+        started = await self.sagas.start(ORDER, SagaInput(command=order, lane=lane))
         return self.client.get_workflow_handle_for(OrderSaga.run, started.saga_id)
 
     async def end(self, order: PlaceOrder) -> SagaOutcome:
@@ -133,13 +135,5 @@ async def new_database(backend: str, postgres_url: str | None, folder: Path) -> 
         yield f"sqlite:///{folder / 'read.db'}"
         return
     assert postgres_url is not None
-    name = f"read_{uuid4().hex}"
-    await _execute(postgres_url, f"CREATE DATABASE {name}")
-    yield postgres_url.replace("/postgres?", f"/{name}?")
-    await _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
+    async with postgres_database(postgres_url) as url:
+        yield url

@@ -17,6 +17,7 @@ ORDERS = int(os.environ.get("SAGA_TEST_ORDERS", "200"))
 PIECES = ORDERS // 4
 
 
+@pytest.mark.alone  # How long an order may take is limited, and beside others they take longer.
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("long_stage", ["sqlite"], indirect=True)
 async def test_the_last_pieces_are_sold_once(stage: Stage) -> None:

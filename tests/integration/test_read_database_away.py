@@ -12,7 +12,6 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-import worker
 from contracts.commands import PlaceOrder
 from saga import SagaState, Status
 from tests.integration.processes import eventually
@@ -135,7 +134,7 @@ async def test_orders_are_as_fast_without_it(
 async def test_it_may_come_after_the_orders(
     stage: Stage, proxy: Proxy, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "READ_DATABASE_RETRY", 0.2)
+    monkeypatch.setattr("workers.sinks.READ_DATABASE_RETRY", 0.2)
     monkeypatch.setattr("read_model.database._CONNECT_SECONDS", 0.5)
     await go_away(proxy, mode)
     orders = [an_order(), an_order(card="tok_declined")]

@@ -2,11 +2,13 @@ import json
 import logging
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from runtime.correlation import MEMBERS, Correlation, correlated, remember
 from runtime.errors import SettingsError
-from runtime.telemetry import configure_logging, prometheus_runtime
+from runtime.telemetry import configure_logging, letter_counter, prometheus_runtime
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +104,24 @@ def test_without_metrics_the_default_runtime_serves() -> None:
 def test_an_address_that_cannot_be_served_is_named(address: str) -> None:
     with pytest.raises(SettingsError, match=f"metrics can't be served at {address}"):
         prometheus_runtime(address)
+
+
+def test_dead_letters_are_counted_by_channel_and_group() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    runtime = prometheus_runtime(address)
+    count = letter_counter(runtime)
+    for _ in range(2):
+        count("order-commands", "order-intake")
+    count("orders", "order-copy")
+    served = httpx.get(f"http://{address}/metrics", trust_env=False).text
+    told = [line for line in served.splitlines() if line.startswith("saga_dead_letters{")]
+    assert len(told) == 2
+    for line, names in zip(
+        sorted(told, reverse=True),
+        (
+            ('channel="orders"', 'group="order-copy"', " 1"),
+            ("order-commands", "order-intake", " 2"),
+        ),
+        strict=True,
+    ):
+        assert all(name in line for name in names), line
