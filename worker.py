@@ -34,6 +34,7 @@ from runtime.settings import Settings
 from runtime.telemetry import configure_logging, letter_counter, prometheus_runtime
 from runtime.tracing import tracing_plugins
 from saga import Lane, SagaPlugin
+from saga.lint import check_worker
 from saga.named import activities_of, sagas_named
 from workers.sagas import WORKFLOW_MODULES, WORKFLOWS, saga_activities, saga_worker
 from workers.sinks import projecting, sink_worker
@@ -89,24 +90,27 @@ async def work(settings: Settings, options: Options) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     runtime = prometheus_runtime(options.metrics)
     async with AsyncExitStack() as stack:
+        clients = {
+            name: await stack.enter_async_context(
+                httpx.AsyncClient(
+                    timeout=HTTP_TIMEOUT, trust_env=False, event_hooks={"request": [send_along]}
+                )
+            )
+            for name in settings.service_urls
+        }
+        database = open_database(settings.read_database_url)
+        activities = [*saga_activities(clients, database), *more_activities]
+        workflows, version = [*WORKFLOWS, *more_sagas], settings.worker_version
+        # Its Worker asks the same, with a server and services up by then.
+        check_worker(workflows, activities)
         bound = stack.enter_context(listening(options.api)) if options.api else None
         processes = needed_processes(settings, faults=options.faults, runtime=runtime)
         embedded = await stack.enter_async_context(Embedded(settings, processes))
         plugins = [SagaPlugin(passed_through=WORKFLOW_MODULES), *tracing_plugins()]
         client = await connect(settings, plugins=plugins, runtime=runtime)
         await register_search_attributes(client)
-        clients = {
-            name: await stack.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=url,
-                    timeout=HTTP_TIMEOUT,
-                    trust_env=False,
-                    event_hooks={"request": [send_along]},
-                )
-            )
-            for name, url in embedded.service_urls.items()
-        }
-        database = open_database(settings.read_database_url)
+        for name, url in embedded.service_urls.items():
+            clients[name].base_url = httpx.URL(url)
         queue = settings.saga_task_queue
         projected = await stack.enter_async_context(projecting(client, queue, database))
         broker: Broker | None = None
@@ -115,8 +119,6 @@ async def work(settings: Settings, options: Options) -> None:
             events = PublicationActivities(broker)
             publishing = sink_worker(client, queue, publication, [events.publish_events])
             await stack.enter_async_context(publishing)
-        activities = [*saga_activities(clients, database), *more_activities]
-        workflows, version = [*WORKFLOWS, *more_sagas], settings.worker_version
         sagas = saga_worker(client, queue, activities, workflows, version)
         await stack.enter_async_context(sagas)
         log.info("Temporal      %s, namespace %s", embedded.temporal_address, client.namespace)

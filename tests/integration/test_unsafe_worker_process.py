@@ -1,4 +1,4 @@
-"""`worker.py` with an unsafe saga: a message and an exit code, and nothing left running."""
+"""`worker.py` with an unsafe saga: a message and an exit code, and nothing has been started."""
 
 import sys
 
@@ -26,3 +26,4 @@ async def test_an_unsafe_saga_ends_the_worker_with_its_findings(house: House) ->
     assert child.lines[told + 1].startswith(where)
     assert any(line.endswith("[undo-missing]") for line in child.lines[told + 1 :])
     assert house.processes() == []
+    assert not (house.home / "temporal.log").exists()
