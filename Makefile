@@ -38,7 +38,7 @@ demo-choreography: $(STAMP) ## run orders by events alone, and show each chain
 	@$(BIN)/python -m demo.choreography
 
 test: $(STAMP) $(RABBITMQ) ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not alone'
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not alone'
 	@$(BIN)/python -m pytest -m alone
 
 test-slow: $(STAMP) ## run the tests of the demo, of the benchmarks and of orders by message

@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+
+from tests.scheduling import ByServer
+
+# Nearly all that is imported stays, so collecting garbage meanwhile takes a quarter of the time.
+gc.disable()
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +34,12 @@ LONGEST = (
 """These go first, so that none of them is what everybody waits for at the end."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
+    """For `-n`, whatever `--dist` says."""
+    return ByServer(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; a file stays together."""
     rank = {str(ROOT / name): number for number, name in enumerate(LONGEST)}
@@ -38,6 +50,7 @@ def pytest_collection_finish() -> None:
     """Look no more at what has been imported: a full collection took most of a workflow's 2 s."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,17 @@ def kafka_server() -> Iterator[KafkaServer]:
         server.remove()
 
 
+@pytest.fixture
+def kafka_alone() -> Iterator[KafkaServer]:
+    """One that nobody else has ever used, and which may lose what it has."""
+    server = KafkaServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture(scope="session")
 def kafka_url(request: pytest.FixtureRequest) -> str:
     """The URL of a Kafka: TEST_KAFKA_URL, or one of our own."""

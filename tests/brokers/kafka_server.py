@@ -44,6 +44,11 @@ class KafkaServer:
         _killed(self._process)
         self._process = None
 
+    def lose_everything(self) -> None:
+        """As a machine whose disk is gone, and which is set up anew."""
+        self.kill()
+        self.start()
+
     def remove(self) -> None:
         """Stop it for good."""
         self.kill()

@@ -86,12 +86,6 @@ class RabbitServer:
         self.stop()
         self.start()
 
-    def lose_everything(self) -> None:
-        """As a machine whose disk is gone, and which is set up anew."""
-        self._end()
-        shutil.rmtree(self._home / "mnesia")
-        self.start()
-
     def remove(self) -> None:
         """Stop it for good, with all that it has stored."""
         self._end()

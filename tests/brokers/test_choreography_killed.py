@@ -1,6 +1,6 @@
 """The choreography is killed at random moments, and each order has all of its effects or none.
 
-SAGA_CHAOS_ROUNDS   how many kills, 4 by default; orders grow with them beyond 8
+SAGA_CHAOS_ROUNDS   how many kills, 2 by default; orders grow with them beyond 4
 SAGA_CHAOS_SEED     the seed of a run that is to be repeated
 """
 
@@ -28,9 +28,9 @@ from tests.integration.processes import eventually
 from tests.integration.stage import NOWHERE, an_order
 from tests.ports import free_ports
 
-ROUNDS = int(os.environ.get("SAGA_CHAOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SAGA_CHAOS_ROUNDS", "2"))
 SEED = int(os.environ.get("SAGA_CHAOS_SEED") or random.randrange(10**6))
-ORDERS = max(32, 4 * ROUNDS)
+ORDERS = max(16, 4 * ROUNDS)
 LIMIT = 60.0 + 5 * ROUNDS
 
 pytestmark = pytest.mark.timeout(LIMIT + 60)

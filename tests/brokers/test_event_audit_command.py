@@ -1,4 +1,4 @@
-"""`audit --events` over a RabbitMQ that loses everything: found by id, repaired, taken in once."""
+"""`audit --events` over a Kafka that loses everything: found by id, repaired, taken in once."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import pytest
 
 from brokers.opening import opened
 from contracts.catalogue import CATALOGUE, SENDER
-from tests.brokers.rabbitmq_server import RabbitServer
+from tests.brokers.kafka_server import KafkaServer
 from tests.cli.here import Here
 from tests.cli.shop import Ran
 from tests.integration.house import House, options_of
@@ -100,13 +100,13 @@ class Desk:
 
 
 async def test_what_a_broker_has_lost_is_found_and_published_again(
-    rabbitmq_alone: RabbitServer,
+    kafka_alone: KafkaServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     inboxes = " ".join(f"{name}=sqlite:///{tmp_path / file}" for name, file in INBOXES.items())
-    url = f"{rabbitmq_alone.url}?partitions=1"
+    url = f"{kafka_alone.url}&partitions=1"
     house = House(tmp_path, settings={"EVENT_BROKER_URL": url, "EVENT_INBOX_URLS": inboxes})
     desk = Desk(house, Here(monkeypatch, capsys))
 
@@ -127,7 +127,7 @@ async def test_what_a_broker_has_lost_is_found_and_published_again(
         await eventually(lambda: holds(url, 2))  # An order is confirmed before that is out.
         held = await events_held(url)
         ids = {event_id for its in held.values() for event_id in its}
-        await asyncio.to_thread(rabbitmq_alone.lose_everything)
+        await asyncio.to_thread(kafka_alone.lose_everything)
 
         found = await desk.audited(1)
         missing = [it for it in found["findings"] if it["kind"] == "event-missing"]
@@ -149,11 +149,11 @@ async def test_what_a_broker_has_lost_is_found_and_published_again(
         found = await desk.audited(0, "--repair")
         assert (found["under_way"], found["twice"], found["repaired"]) == (0, [], [])
 
-        away = f"amqp://127.0.0.1:{free_port()}/"
+        away = f"kafka://127.0.0.1:{free_port()}"
         house.settings["EVENT_BROKER_URL"] = away
         for options in ((), ("--repair", "--json")):
             ran = await desk.audit(*options)
             assert (ran.code, ran.out, ran.err.count("\n")) == (3, "", 1), ran
-            assert away.removeprefix("amqp://").rstrip("/") in ran.err
+            assert away.removeprefix("kafka://") in ran.err
     finally:
         await house.clear()

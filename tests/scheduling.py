@@ -1,0 +1,27 @@
+"""Which tests a worker of pytest-xdist runs one after the other."""
+
+from xdist.scheduler import LoadFileScheduling
+
+SHARED = {
+    "rabbitmq": ("conformance_rabbitmq", "rabbitmq", "rabbitmq_wire", "request_reply"),
+    "rabbitmq-processes": (
+        "choreography_killed",
+        "dead_letter_commands",
+        "inbox_killed",
+        "outage_over_rabbitmq",
+        "sigterm",
+    ),
+    "sns-sqs": ("conformance_sns_sqs", "sns_sqs", "sns_sqs_settings"),
+}
+"""Files of tests/brokers that share a server, since one takes seconds to start."""
+APART = "tests/brokers/test_conformance_kafka.py"
+"""Its classes wait more than they work, so each may be elsewhere, with a server of its own."""
+_GROUP = {f"tests/brokers/test_{it}.py": name for name, its in SHARED.items() for it in its}
+
+
+class ByServer(LoadFileScheduling):
+    """A file stays together; so do those that share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        return nodeid.rsplit("::", 1)[0] if path == APART else _GROUP.get(path, path)
