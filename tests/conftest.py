@@ -20,11 +20,16 @@ ROOT = Path(__file__).parent.parent
 pytest_plugins = ["saga.testing.pytest_plugin"]
 
 LONGEST = (
-    "tests/chaos/test_worker_killed.py",
-    "tests/integration/test_worker_process.py",
-    "tests/workflows/test_order.py",
     "tests/brokers/test_conformance_kafka.py",
+    "tests/brokers/test_conformance_rabbitmq.py",
+    "tests/brokers/test_conformance_sns_sqs.py",
+    "tests/integration/test_worker_process.py",
     "tests/choreography/test_twins.py",
+    "tests/chaos/test_worker_killed.py",
+    "tests/brokers/test_choreography_killed.py",
+    "tests/brokers/test_event_audit_command.py",
+    "tests/brokers/test_kafka.py",
+    "tests/workflows/test_order.py",
     "tests/properties/test_order_scripts.py",
     "tests/properties/test_trip_scripts.py",
     "tests/cli/test_place.py",

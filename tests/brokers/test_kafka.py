@@ -184,6 +184,7 @@ async def test_who_has_removed_a_letter_is_told_so_though_it_is_buried_again(
     await other.close()
 
 
+@pytest.mark.slow
 async def test_a_server_that_comes_back_has_everything_and_its_consumers_go_on(
     lasting: LastingKafkaServer, channel: Channel
 ) -> None:

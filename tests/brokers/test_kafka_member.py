@@ -140,6 +140,7 @@ async def test_a_consumer_that_is_merely_slow_never_pauses(
     assert watched.pauses == 0
 
 
+@pytest.mark.slow
 async def test_without_room_it_hears_of_another_who_joins(
     broker: Broker, other: Broker, channel: Channel, watched: Watched
 ) -> None:
@@ -166,6 +167,7 @@ async def _take_on(deliveries: AsyncIterator[Delivery], seen: Seen) -> None:
         await delivery.ack()
 
 
+@pytest.mark.slow
 async def test_what_is_under_way_when_another_joins_comes_to_nobody_else(
     broker: Broker, other: Broker, channel: Channel, watched: Watched
 ) -> None:

@@ -150,6 +150,7 @@ async def test_a_message_that_ends_its_consumers_is_buried_by_rabbitmq(
     await broker.close()
 
 
+@pytest.mark.slow
 async def test_many_may_publish_to_a_new_channel_at_once(
     rabbitmq_alone: RabbitServer, channel: Channel
 ) -> None:

@@ -1,6 +1,6 @@
 """Worker, services and server are killed at random moments; the books balance all the same.
 
-SAGA_CHAOS_ROUNDS   how many kills, 6 by default; orders grow with them
+SAGA_CHAOS_ROUNDS   how many kills, 4 by default; orders grow with them
 SAGA_CHAOS_SEED     the seed of a run that is to be repeated
 """
 
@@ -20,9 +20,9 @@ from tests.integration.processes import eventually
 from tests.integration.shops import ENDPOINTS
 from tests.integration.stage import Stage
 
-ROUNDS = int(os.environ.get("SAGA_CHAOS_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("SAGA_CHAOS_ROUNDS", "4"))
 SEED = int(os.environ.get("SAGA_CHAOS_SEED") or random.randrange(10**6))
-ORDERS = max(30, 4 * ROUNDS)
+ORDERS = max(16, 4 * ROUNDS)
 SECONDS_PER_ROUND = 1.0
 PATIENCE = 40.0
 """Seconds within which something that was killed is back."""

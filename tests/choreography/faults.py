@@ -111,7 +111,7 @@ class Fault:
 
 FAULTS = {
     "none": Fault(),
-    "outages": Fault({"outage_seconds": 0.5, "error_rate": 0.4}, Away, databases_away=True),
+    "outages": Fault({"outage_seconds": 0.5, "error_rate": 0.25}, Away, databases_away=True),
     # Each step and each undo is called for two of the orders at least, or for the one that is done.
     "lost-answers": Fault({"drop_after_commit": 2}, Unheard),
     # Over HTTP nothing is called twice but after a lost answer.

@@ -259,7 +259,7 @@ async def test_charges_and_refunds_that_come_twice_and_at_once_add_up(customer: 
             await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
         return response.status_code
 
-    names = [f"p{number}" for number in range(80)]
+    names = [f"p{number}" for number in range(30)]
 
     async def charge(name: str) -> httpx.Response:
         return await customer.pay(name, 10)
