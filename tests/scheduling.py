@@ -3,8 +3,11 @@
 from xdist.scheduler import LoadFileScheduling
 
 SHARED = {
-    "rabbitmq": ("conformance_rabbitmq", "rabbitmq", "rabbitmq_wire", "request_reply"),
-    "rabbitmq-processes": (
+    "rabbitmq": (
+        "conformance_rabbitmq",
+        "rabbitmq",
+        "rabbitmq_wire",
+        "request_reply",
         "choreography_killed",
         "dead_letter_commands",
         "inbox_killed",

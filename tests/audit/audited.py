@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.commands import PlaceOrder
 from tests.cli.here import Here
-from tests.cli.shop import Ran
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 from tests.integration.shops import NAMES
 from tests.integration.stage import NOWHERE, Stage, an_order

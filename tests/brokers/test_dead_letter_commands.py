@@ -23,7 +23,7 @@ from services.choreography import events as choreography
 from services.database import Database
 from tests.brokers.desk import GROUP, MODELS, Counted, Desk, Failing, counted
 from tests.cli.here import Here
-from tests.cli.shop import Ran
+from tests.integration.commands import Ran
 
 WHO = ("--by", "ann", "--reason", "as a test")
 

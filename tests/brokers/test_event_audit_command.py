@@ -17,7 +17,7 @@ from brokers.opening import opened
 from contracts.catalogue import CATALOGUE, SENDER
 from tests.brokers.kafka_server import KafkaServer
 from tests.cli.here import Here
-from tests.cli.shop import Ran
+from tests.integration.commands import Ran
 from tests.integration.house import House, options_of
 from tests.integration.processes import eventually, running
 from tests.integration.stage import an_order

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from cli.process import run
-from tests.cli.shop import Ran
+from tests.integration.commands import Ran
 
 
 @dataclass

@@ -22,6 +22,7 @@ from read_model.projector import SagaProjector
 from runtime.settings import Settings
 from saga import Sagas
 from tests.fakes import FakeParticipants
+from tests.integration.commands import Ran, run_command
 from workflows.order import OrderSaga
 from workflows.reconcile import ReconcileReadModel
 
@@ -30,15 +31,6 @@ ORDER = (
     *("--customer", "C-1", "--item", "BOOK=2@12.50", "--item", "PEN=1@3.20"),
     *("--card", "tok_visa", "--ship-to", "1 Main St, Springfield"),
 )
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -98,10 +90,7 @@ class Shop:
 
     async def run(self, *arguments: str, stdin: str = "", **variables: str) -> Ran:
         """Run a command to its end."""
-        async with self.start(*arguments, **variables) as process:
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        return await run_command(arguments, self.variables | variables, self.folder, stdin)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

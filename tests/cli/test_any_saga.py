@@ -9,8 +9,9 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.cli.here import Here
-from tests.cli.shop import Ran, Shop
+from tests.cli.shop import Shop
 from tests.cli.trips import BookTrip, Trips
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

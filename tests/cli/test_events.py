@@ -11,7 +11,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from saga import read_saga
 from tests.cli.here import Here
-from tests.cli.shop import ORDER, Ran, Shop
+from tests.cli.shop import ORDER, Shop
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tests.cli.shop import ORDER, Ran, Shop
+from tests.cli.shop import ORDER, Shop
+from tests.integration.commands import Ran
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

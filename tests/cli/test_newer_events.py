@@ -8,7 +8,8 @@ from temporalio.testing import WorkflowEnvironment
 from contracts.sagas import ORDER
 from saga import SagaInput
 from tests.cli.here import Here
-from tests.cli.shop import Ran, Shop
+from tests.cli.shop import Shop
+from tests.integration.commands import Ran
 from tests.matrix.order_subject import place_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

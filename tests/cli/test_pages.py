@@ -12,7 +12,7 @@ from read_model.database import open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from tests.cli.here import Here
-from tests.cli.shop import Ran
+from tests.integration.commands import Ran
 from tests.read_model.states import START, completed, stuck
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

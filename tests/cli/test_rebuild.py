@@ -15,7 +15,8 @@ from read_model.database import open_database
 from read_model.tables import EVENTS, TABLE
 from saga import Status
 from tests.cli.here import Here
-from tests.cli.shop import ORDER, Ran, Shop
+from tests.cli.shop import ORDER, Shop
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -10,7 +10,8 @@ from read_model.queries import AtRisk
 from read_model.views import StuckView
 from saga import Sagas, Status
 from tests.cli.here import Here
-from tests.cli.shop import ORDER, Ran, Shop
+from tests.cli.shop import ORDER, Shop
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

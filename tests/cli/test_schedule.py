@@ -20,8 +20,9 @@ from read_model.sources import Phase, Position
 from read_model.tables import TABLE
 from saga import SagaPlugin
 from tests.cli.here import Here
-from tests.cli.shop import Ran, Shop
+from tests.cli.shop import Shop
 from tests.cli.test_rebuild import everything, execute, placed
+from tests.integration.commands import Ran
 from tests.integration.processes import eventually
 from workflows.reconcile import SCHEDULE
 

@@ -16,7 +16,8 @@ from saga import Direction, Event, fold
 from saga.causation import DEEPEST, lines_of
 from saga.events import RunReset, SagaCompleted
 from tests.cli.here import Here
-from tests.cli.shop import ORDER, Ran, Shop
+from tests.cli.shop import ORDER, Shop
+from tests.integration.commands import Ran
 from tests.read_model.states import EPOCH, Answer, begun, log_of, of_saga, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -1,6 +1,5 @@
 """A house: `worker.py` and `starter.py` as processes, on a SAGA_HOME and ports of their own."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,19 +13,11 @@ from contracts.commands import PlaceOrder
 from runtime.record import Record
 from saga import SagaPlugin
 from tests.integration.books import Books
+from tests.integration.commands import Ran, run_command
 from tests.integration.processes import ROOT, Child, environment
 from tests.integration.shops import Shops, clients_of
 from tests.integration.stage import Stage, reading
 from tests.ports import free_ports
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -79,16 +70,7 @@ class House:
 
     async def starter(self, *arguments: str) -> Ran:
         """Run a command of `starter.py` to its end."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(ROOT / "starter.py"), *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=self.home,
-            env=self.variables,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        return await run_command(arguments, self.variables, self.home)
 
     @asynccontextmanager
     async def stage(self) -> AsyncIterator[Stage]:
