@@ -41,7 +41,7 @@ test: $(STAMP) $(RABBITMQ) ## run the tests
 	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not alone'
 	@$(BIN)/python -m pytest -m alone
 
-test-slow: $(STAMP) ## run the longer tests: demo, benchmarks, orders by message, outages
+test-slow: $(STAMP) $(RABBITMQ) ## run the longer tests: demo, benchmarks, orders by message, outages
 	@$(BIN)/python -m pytest -m slow
 
 chaos: $(STAMP) ## kill workers, services, server, consumers and the choreography for a while longer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 
-from tests.scheduling import ByServer
+from tests.scheduling import LONGER, ByServer
 
 # Nearly all that is imported stays, so collecting garbage meanwhile takes a quarter of the time.
 gc.disable()
@@ -45,8 +45,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServe
     return ByServer(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; a file stays together."""
+    """Put the longest files first, a file stays together; mark what is slow on its broker."""
+    for item in items:
+        if item.nodeid in LONGER:
+            item.add_marker(pytest.mark.slow)
     rank = {str(ROOT / name): number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
 

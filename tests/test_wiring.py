@@ -1,6 +1,7 @@
-"""The house: every activity is registered, and imports run downward only."""
+"""The house: activities are registered, imports run downward only, and tests named are there."""
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import sentinel
@@ -10,6 +11,7 @@ import pytest
 from activities.projection import ProjectionActivities
 from activities.publication import PublicationActivities
 from saga.steps import name_of
+from tests.scheduling import LONGER
 from workers.sagas import WORKFLOWS, step_activities
 from workflows.order import OrderSaga
 
@@ -98,3 +100,10 @@ def test_every_activity_that_a_saga_names_is_registered(workflow: type[OrderSaga
         assert step.undo is None or step.undo.name in registered
     for sink in workflow.sinks:
         assert name_of(sink.activity) in registered
+
+
+@pytest.mark.parametrize("nodeid", sorted(LONGER))
+def test_what_is_longer_is_there(nodeid: str) -> None:
+    path, name, test = nodeid.split("::")
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    assert callable(getattr(getattr(module, name), test))
