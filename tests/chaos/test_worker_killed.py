@@ -55,8 +55,9 @@ class Chaos:
         victims = others + ["worker"] * (ROUNDS - len(others))
         self._rng.shuffle(victims)
         for victim in victims:
-            # Some are killed while they start.
-            if self._rng.random() < 0.75:
+            # Some are killed while they start. Services are not: a worker that has never known them
+            # may choose other ports for them, and nobody here would learn of these.
+            if self._rng.random() < 0.75 or victim == "services":
                 await self._a_worker_is_ready()
             await asyncio.sleep(self._rng.uniform(0.1, 1.0))
             if victim == "worker":
