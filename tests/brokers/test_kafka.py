@@ -52,23 +52,8 @@ def admin(kafka_url: str) -> AdminClient:
 
 @pytest.fixture
 def lasting() -> Iterator[LastingKafkaServer]:
-    server = LastingKafkaServer()
-    try:
-        server.start()
+    with LastingKafkaServer().running() as server:
         yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def forgetful() -> Iterator[KafkaServer]:
-    """One that has nothing when it starts again."""
-    server = KafkaServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 async def test_the_sdk_reads_what_is_on_the_wire(
@@ -207,14 +192,14 @@ async def test_a_server_that_comes_back_has_everything_and_its_consumers_go_on(
 
 
 async def test_a_publisher_makes_a_topic_again_that_is_missing(
-    forgetful: KafkaServer, channel: Channel
+    kafka_alone: KafkaServer, channel: Channel
 ) -> None:
-    broker = KafkaBroker(forgetful.url)
+    broker = KafkaBroker(kafka_alone.url)
     await broker.publish(channel, some("a", range(1)))
-    await asyncio.to_thread(forgetful.kill)
+    await asyncio.to_thread(kafka_alone.kill)
     with pytest.raises(BrokerUnreachable):
         await broker.publish(channel, some("a", range(1, 2)))
-    await asyncio.to_thread(forgetful.start)
+    await asyncio.to_thread(kafka_alone.start)
     await broker.publish(channel, some("b", range(1)))
     async with aclosing(broker.log(channel)) as log:
         assert "b-0" in [it.id async for it in log]
