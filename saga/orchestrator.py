@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import TypeVar, cast
 
 from temporalio.exceptions import FailureError
 
 from saga.answers import KEY_REUSED, UNDONE
 from saga.calls import Calls, failure_of
+from saga.compensation import Compensation
 from saga.course import Course, Interrupted, Phase
 from saga.entry import Entry, entries_of
 from saga.envelope import CommandT, EventT
@@ -26,15 +26,12 @@ from saga.errors import SagaError, StepRefused
 from saga.events import (
     HOLDS_UP,
     UNKNOWN,
-    Cause,
-    CompensationStarted,
     FailureKind,
-    RepairAction,
-    SagaCompensated,
     SagaCompleted,
     StepFailed,
 )
 from saga.identity import Direction, step_instance
+from saga.insistence import Insistence
 from saga.log import Log
 from saga.repairs import Repairs
 from saga.start import Recovery, Repair, Reply
@@ -60,6 +57,8 @@ class Orchestrator:
         """In which what is done was done or asked for."""
         self.course = Course(log, self._calls, deadline)
         self.repairs = Repairs(log)
+        self._insistence = Insistence(self._calls, self.course, self.repairs, self.notice_reset)
+        self._compensation = Compensation(log, self._calls, self.course, self._insistence)
 
     # What a story may ask for: the saga port.
 
@@ -135,13 +134,13 @@ class Orchestrator:
             await self.notice_reset()
             self.course.go_on_or_unwind()
         except Interrupted:
-            await self._compensate(self.course.unanswered)
+            await self._compensation.of(self._entries, self.course.unanswered)
         except (SagaError, FailureError) as error:
             if self._in(Phase.COMMITTED):
                 # Nothing is undone any more: the story has a mistake, which waits for a fix.
                 raise RuntimeError("the flow has failed after its pivot") from error
             failed = error.failed if isinstance(error, SagaError) else self._raised(error)
-            await self._compensate(failed)
+            await self._compensation.of(self._entries, failed)
         else:
             self.course.phase = Phase.COMMITTED
             self._log.record(SagaCompleted(saga_id=self.saga_id))
@@ -150,48 +149,7 @@ class Orchestrator:
         """Undo what another run of this saga had sent when it was ended from outside."""
         self._entries = entries_of(recovery, steps)
         await self.course.cancel(recovery)
-        await self._compensate(None)
-
-    async def _compensate(self, failure: StepFailed | None) -> None:
-        """Take everything back, in reverse: no undo starts before those of later steps ended."""
-        self.course.phase = Phase.COMPENSATING
-        await self._log.host.off_the_lane()
-        # What a story has left running would be waited for as long as it is tried.
-        self._calls.interrupt()
-        await self._log.host.wait_for(lambda: not self._calls.under_way)
-        cause = self.course.interrupted or Cause.FAILED
-        self._log.record(CompensationStarted(saga_id=self.saga_id, cause=cause, failure=failure))
-        undos: list[asyncio.Task[object]] = []
-        for together in self._to_undo():
-            undos += await self._undo(together)
-        for undo in undos:
-            await undo
-        self._log.record(SagaCompensated(saga_id=self.saga_id))
-
-    def _to_undo(self) -> list[list[Entry]]:
-        """What to undo, the last first; what a group has in common is undone at once."""
-        entries = [entry for entry in reversed(self._entries) if entry.step.undo is not None]
-        return [list(group) for _, group in groupby(entries, lambda it: it.together or it)]
-
-    async def _undo(self, entries: list[Entry]) -> list[asyncio.Task[object]]:
-        """Undo all at once, until done; what by its policy holds up no other may be stuck then."""
-        if len(entries) == 1 and entries[0].undo_holds_up:
-            await self._insist(entries[0], Direction.UNDO)
-            return []
-        undos = [asyncio.create_task(self._insist(it, Direction.UNDO)) for it in entries]
-
-        def earlier_may_go_on() -> bool:
-            stuck = self._log.state.stuck
-            return all(
-                undo.done() or (not entry.undo_holds_up and entry.instance in stuck)
-                for entry, undo in zip(entries, undos, strict=True)
-            )
-
-        await self._log.host.wait_for(earlier_may_go_on)
-        for undo in undos:
-            if undo.done():
-                undo.result()
-        return undos
+        await self._compensation.of(self._entries, None)
 
     def _raised(self, error: FailureError) -> StepFailed:
         return StepFailed(
@@ -220,7 +178,7 @@ class Orchestrator:
             await self._log.host.off_the_lane(plain=True)
         await self._may_go_forward()
         if self._in(Phase.COMMITTED):
-            return cast(EventT, await self._insist(entry, Direction.DO))
+            return cast(EventT, await self._insistence.on(entry, Direction.DO))
         beside = self._calls.under_way or self._log.state.stuck
         if self._in(Phase.PIVOTING) or (step.pivot and beside):
             raise ValueError(f"{step.name}: a pivot can't run beside other steps")
@@ -279,43 +237,6 @@ class Orchestrator:
         self.course.go_on_or_unwind()
         return answer
 
-    # What must succeed: undos, and steps after the pivot.
-
-    async def _insist(self, entry: Entry, direction: Direction) -> object:
-        """Call until it succeeds; when its retries are spent the saga is stuck, for a person."""
-        answer = await self._call(entry, direction)
-        while failed := failure_of(answer):
-            refused = _nothing_was_done(failed)
-            if refused and direction is Direction.DO and entry.may_be_refused:
-                self.repairs.recovered(entry, direction)
-                raise SagaError.of(failed)
-            repair = await self.repairs.wait(entry, direction, failed)
-            if repair.action is RepairAction.SKIP:
-                return entry.by_hand(direction)
-            if repair.action is RepairAction.REPLACE:
-                # By the old key first: what has happened after all must not happen twice.
-                answer = await self._call(entry, direction, after=failed)
-                if (still := failure_of(answer)) is None or not _nothing_was_done(still):
-                    continue
-                refused = True
-            if refused:
-                # A refusal is the last word on its key, and says that nothing was done.
-                entry.renew(direction, repair.changes)
-            answer = await self._call(entry, direction)
-        self.repairs.recovered(entry, direction)
-        return answer.data
-
-    async def _call(
-        self, entry: Entry, direction: Direction, *, after: StepFailed | None = None
-    ) -> AnyEvent:
-        await self.course.resumed()
-        await self.notice_reset()
-        # What nobody knows of may still arrive, so only the call itself settles it.
-        told = after is not None and after.kind not in UNKNOWN
-        if told and direction is Direction.DO and entry.step.probe is not None:
-            return await self._calls.probe(entry)
-        return await self._calls.make(entry, direction)
-
     # What a person asks of it; the rest is `course`'s.
 
     async def repair(self, repair: Repair) -> Reply:
@@ -347,11 +268,6 @@ class Orchestrator:
 
     def _in(self, phase: Phase) -> bool:
         return self.course.phase is phase
-
-
-def _nothing_was_done(failed: StepFailed) -> bool:
-    """Whether it is certain: a key that was used with other content may have done that."""
-    return failed.kind is FailureKind.REFUSED and failed.type != KEY_REUSED
 
 
 def _refused(answer: AnyEvent) -> bool:
