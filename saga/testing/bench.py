@@ -19,12 +19,13 @@ from runtime.search_attributes import register_search_attributes
 from saga.events import Status
 from saga.plugin import SagaPlugin
 from saga.testing.cases import Case
-from saga.testing.drive import CannotHappen, Drive, NeverCame
+from saga.testing.drive import CannotHappen, Drive
 from saga.testing.invariants import Definition, Observed, violations
 from saga.testing.ledger import Ledger
 from saga.testing.participants import Participants
 from saga.testing.posting import Posting, Role
 from saga.testing.subject import Subject
+from saga.testing.watch import NeverCame
 from saga.testing.workers import Job, Pace, hastened, reference_of, worker_process, working
 
 AT_ONCE = 10
