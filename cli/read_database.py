@@ -69,9 +69,10 @@ async def read_stuck(
     """The sagas that have been stuck longest, and the sums of all; raises like `read_saga`."""
 
     async def both(engine: AsyncEngine) -> tuple[list[StuckView], list[AtRisk]]:
-        model = ReadModel(engine)
-        page = await model.stuck(saga_type=saga_type, limit=limit)
-        return [StuckView.of(row) for row in page.rows], await model.at_risk(saga_type=saga_type)
+        async with ReadModel.at_one_moment(engine) as model:
+            page = await model.stuck(saga_type=saga_type, limit=limit)
+            sums = await model.at_risk(saga_type=saga_type)
+        return [StuckView.of(row) for row in page.rows], sums
 
     return await _ask(settings, both) or ([], [])
 

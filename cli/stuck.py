@@ -22,10 +22,9 @@ async def show_stuck(saga_type: str | None, limit: int, *, as_json: bool) -> int
     except (ServerUnreachable, NoAnswer) as problem:
         query = "temporal workflow list --query 'SagaStatus=\"stuck\"'"
         raise NoAnswer(f"{problem}; until then Temporal knows their ids: {query}") from problem
-    # Sums and list are two questions: what happens in between must not give two answers.
-    count = max(sum(one.sagas for one in sums), len(stuck)) if stuck else 0
+    count = sum(one.sagas for one in sums)
     if as_json:
-        say_json(_document(stuck, sums if stuck else (), count))
+        say_json(_document(stuck, sums, count))
     elif not stuck:
         note("nothing is stuck")
     else:

@@ -100,6 +100,24 @@ async def transaction(
         await connected.commit()
 
 
+@asynccontextmanager
+async def snapshot(
+    engine: AsyncEngine, seconds: float | None = TIME_LIMIT_SECONDS
+) -> AsyncIterator[AsyncConnection]:
+    """A connection whose queries all see one moment, that of the first; for reading only.
+
+    Raises as `connection` does.
+    """
+    async with connection(engine, seconds) as connected:
+        if connected.dialect.name == "sqlite":
+            await connected.exec_driver_sql("BEGIN")
+        else:
+            _ = await connected.execution_options(isolation_level="REPEATABLE READ")
+            await connected.begin()  # Else a session would end it with its own transaction.
+        yield connected
+        await connected.rollback()
+
+
 def _sqlite(url: URL) -> AsyncEngine:
     if url.database in {None, "", ":memory:"}:
         raise SettingsError("READ_DATABASE_URL: sqlite needs a file, as in sqlite:////data/read.db")

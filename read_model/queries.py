@@ -1,6 +1,7 @@
 """What is asked of the read model, each question answered by way of an index."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -8,12 +9,12 @@ from typing import NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Date, Dialect, func, literal_column, or_, type_coerce
 from sqlalchemy import select as select_columns
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from read_model.database import connection
+from read_model.database import connection, snapshot
 from read_model.paging import Listing, Page, Place
 from read_model.tables import TABLE, SagaRow
 from saga.events import Status
@@ -86,8 +87,16 @@ class ReadModel:
     Every query raises ServerUnreachable when the database does not answer in time.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, moment: AsyncConnection | None = None) -> None:
         self._engine = engine
+        self._moment = moment
+
+    @classmethod
+    @asynccontextmanager
+    async def at_one_moment(cls, engine: AsyncEngine) -> AsyncIterator[Self]:
+        """One whose answers fit together: whatever is projected meanwhile is in none of them."""
+        async with snapshot(engine) as moment:
+            yield cls(engine, moment)
 
     async def saga(self, saga_type: str, business_id: str) -> SagaRow | None:
         """The saga about one thing, e.g. the `order` saga of an order's id."""
@@ -187,7 +196,7 @@ class ReadModel:
         )
         if saga_type is not None:
             sums = sums.where(TABLE.c.saga_type == saga_type)
-        async with connection(self._engine) as connected:
+        async with self._connected() as connected:
             totals = [
                 DayTotal(on, stands, name, count, _added_up(high, low))
                 for on, stands, name, count, high, low in await connected.execute(sums)
@@ -206,7 +215,7 @@ class ReadModel:
             .group_by(currency)
             .order_by(currency)
         )
-        async with connection(self._engine) as connected:
+        async with self._connected() as connected:
             return [
                 AtRisk(name, count, _added_up(high, low))
                 for name, count, high, low in await connected.execute(sums)
@@ -216,17 +225,25 @@ class ReadModel:
         """The ids of the sagas that one request has caused, the last started first."""
         query = select(TABLE.c.saga_id).where(TABLE.c.correlation_id == correlation_id)
         newest_first = query.order_by(TABLE.c.started_at.desc(), TABLE.c.saga_id).limit(limit)
-        async with connection(self._engine) as connected:
+        async with self._connected() as connected:
             return list(await connected.scalars(newest_first))
 
     async def statuses(self, saga_ids: Sequence[str]) -> dict[str, Status]:
         """How the sagas stand that have a row, by their ids; at most a thousand of them."""
         query = select(TABLE.c.saga_id, TABLE.c.status).where(TABLE.c.saga_id.in_(saga_ids))
-        async with connection(self._engine) as connected:
+        async with self._connected() as connected:
             return {row.saga_id: row.status for row in await connected.execute(query)}
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        if self._moment is not None:
+            yield self._moment
+            return
+        async with connection(self._engine) as connected:
+            yield connected
+
     async def _rows(self, query: SelectOfScalar[SagaRow]) -> list[SagaRow]:
-        async with connection(self._engine) as connected, AsyncSession(connected) as session:
+        async with self._connected() as connected, AsyncSession(connected) as session:
             return list(await session.exec(query))
 
 

@@ -5,9 +5,6 @@ from uuid import uuid4
 
 import pytest
 
-from cli.stuck import show_stuck
-from read_model.queries import AtRisk
-from read_model.views import StuckView
 from saga import Sagas, Status
 from tests.cli.here import Here
 from tests.cli.shop import ORDER, Shop
@@ -18,19 +15,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AWAY = "postgresql://reader:secret@127.0.0.1:1/orders"
 REPAIR = ("--step", "refund-payment", "--reason", "x", "--by", "ada")
-
-
-async def test_what_ends_between_list_and_sums_makes_one_answer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def meanwhile_stuck(*_: object) -> tuple[list[StuckView], list[AtRisk]]:
-        return [], [AtRisk("USD", 1, 1250)]
-
-    monkeypatch.setattr("cli.stuck.read_stuck", meanwhile_stuck)
-    assert await show_stuck(None, 20, as_json=False) == 0
-    assert capsys.readouterr().err == "nothing is stuck\n"
-    assert await show_stuck(None, 20, as_json=True) == 0
-    assert json.loads(capsys.readouterr().out) == {"count": 0, "sagas": [], "at_risk": []}
 
 
 async def stuck_order(shop: Shop, here: Here) -> str:

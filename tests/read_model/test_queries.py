@@ -9,6 +9,7 @@ import pytest_asyncio
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from read_model.database import open_database
 from read_model.paging import BadCursor, Page
 from read_model.projector import SagaProjector
 from read_model.queries import AtRisk, BadRange, Days, DayTotal, ReadModel
@@ -128,6 +129,20 @@ async def test_sums_at_risk_are_by_currency(needing: ReadModel) -> None:
     ]
     assert await needing.at_risk(saga_type="order") == [AtRisk("USD", 2, 2 * 10**17)]
     assert await needing.at_risk(saga_type="x") == []
+
+
+@pytest.mark.asyncio
+async def test_answers_of_one_moment_fit_together(
+    needing: ReadModel, engine: AsyncEngine, database_url: str
+) -> None:
+    other = open_database(database_url)
+    async with ReadModel.at_one_moment(engine) as then:
+        before = names(await then.stuck(limit=1))
+        await SagaProjector(other).project(stuck(business_id="late", money=(500, "EUR")))
+        assert AtRisk("EUR", 1, 500) in await then.at_risk()
+    await other.dispose()
+    assert before == ["b"]
+    assert AtRisk("EUR", 2, 1000) in await needing.at_risk()
 
 
 @pytest.mark.asyncio
