@@ -318,7 +318,7 @@ class OrderByHand:
         try:
             await workflow.wait_condition(
                 lambda: self._log.status is not shown,
-                timeout=projection.interval,
+                timeout=projection.later_interval if self._projected else projection.interval,
                 timeout_summary="gathering for projection",
             )
         except TimeoutError:

@@ -26,10 +26,11 @@ from read_model.projector import Told
 from read_model.repair import Repair, Repairs
 from read_model.sources import Page, Wanted
 from runtime.errors import Unreadable
+from saga.pump import LATER
 from saga.state import AnyEvent, SagaState
 
-LAG = 2.0
-"""Seconds in which a projection has to come after its saga: four times its interval."""
+LAG = LATER.total_seconds() + 2.0
+"""Seconds in which a projection has to come after its saga: the longest it gathers, and two."""
 
 _HISTORIES = 30
 """Read at once."""

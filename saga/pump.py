@@ -20,6 +20,8 @@ from saga.lane import ONCE, SINK, InExpress, registered_name
 from saga.log import Log
 from saga.state import AnyEvent, SagaState
 
+LATER = timedelta(seconds=5)
+"""How long events gather after the first batch, which costs a quarter of a whole saga's work."""
 _NEVER = timedelta(days=3650)
 
 
@@ -40,10 +42,12 @@ class Sink:
     """Also the suffix of its task queue: `<the saga's task queue>-<name>`."""
     activity: Callable[[Any, Batch], Awaitable[None]]
     interval: timedelta | None = timedelta(milliseconds=500)
-    """How long events gather while the status is the same, from the start on.
+    """How long events gather while the status is the same, before the first batch.
 
     None for the start at once, and then only a change of the status.
     """
+    later_interval: timedelta = LATER
+    """The same before each batch after the first, if there is an `interval`."""
     optional: bool = False
     """Whether only those sagas have it whose input names it."""
     local: timedelta | None = None
@@ -118,6 +122,12 @@ class Pump:
             return False
         return taken
 
+    @property
+    def _interval(self) -> timedelta:
+        if self._sink.interval is None:
+            return _NEVER
+        return self._sink.later_interval if self._handed else self._sink.interval
+
     async def _gather(self) -> None:
         """Wait for a change of status or for the interval; what comes meanwhile goes along.
 
@@ -135,7 +145,7 @@ class Pump:
         try:
             await workflow.wait_condition(
                 lambda: self._log.state.status.final or self._log.state.status != self._status,
-                timeout=self._sink.interval or _NEVER,
+                timeout=self._interval,
                 timeout_summary=f"gathering for {self._sink.name}",
             )
         except TimeoutError:

@@ -27,6 +27,9 @@ WORKFLOW_MODULES = ("workflows",)
 """Loaded once and not for each saga; all tests of them run in a sandbox that does load them."""
 DRAIN = timedelta(seconds=10)
 """How long activities under way may go on after a signal; what is cut off is tried again."""
+TASKS_AT_ONCE = 16
+"""Of workflow tasks. One thread works them off, so more than these would only wait in here: longer
+than an express order's lane has, and than `KILLED_AFTER`, and out of the queue's turns."""
 KILLED_AFTER = timedelta(seconds=2)
 """How long a saga waits for the worker that knows it before any other one takes it."""
 
@@ -73,6 +76,7 @@ def saga_worker(
         workflows=workflows,
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
+        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         sticky_queue_schedule_to_start_timeout=KILLED_AFTER,
         deployment_config=None

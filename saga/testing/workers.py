@@ -97,6 +97,7 @@ def hastened(subject: Subject, pace: Pace) -> Iterator[None]:
             object.__setattr__(sink, "attempt_timeout", timedelta(seconds=2))
         if sink.interval is not None:
             object.__setattr__(sink, "interval", timedelta(milliseconds=100))
+            object.__setattr__(sink, "later_interval", timedelta(milliseconds=100))
     try:
         yield
     finally:

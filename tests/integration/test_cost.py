@@ -36,6 +36,7 @@ class Cost:
 def gathering(monkeypatch: pytest.MonkeyPatch) -> None:
     """No timer of the projection fires, however slow the machine is."""
     monkeypatch.setitem(vars(projection), "interval", timedelta(hours=1))
+    monkeypatch.setitem(vars(projection), "later_interval", timedelta(hours=1))
 
 
 @contextmanager

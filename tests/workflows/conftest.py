@@ -21,10 +21,10 @@ def long_gathering() -> Iterator[None]:
 
     The time-skipping server, unlike a real one, then takes no more of the workflow's tasks.
     """
-    interval = projection.interval
-    object.__setattr__(projection, "interval", timedelta(hours=1))
-    yield
-    object.__setattr__(projection, "interval", interval)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(projection), "interval", timedelta(hours=1))
+        patch.setitem(vars(projection), "later_interval", timedelta(hours=1))
+        yield
 
 
 @pytest.fixture(scope="module")
