@@ -113,7 +113,7 @@ async def snapshot(
             await connected.exec_driver_sql("BEGIN")
         else:
             _ = await connected.execution_options(isolation_level="REPEATABLE READ")
-            await connected.begin()  # Else a session would end it with its own transaction.
+            _ = await connected.begin()  # Else a session would end it with its own transaction.
         yield connected
         await connected.rollback()
 

@@ -20,14 +20,28 @@ SHARED = {
 LONGER = frozenset(
     f"tests/brokers/test_conformance_{its}"
     for its in (
+        "kafka.py::TestCarrying::test_a_group_that_comes_late_begins_where_the_broker_does",
+        "kafka.py::TestCarrying::test_a_slow_consumer_holds_no_more_than_its_prefetch",
+        "kafka.py::TestCarrying::test_repetitions_come_or_are_swallowed_and_change_no_order",
+        "kafka.py::TestCarrying::test_the_log_is_what_was_published_consumed_or_not",
+        "kafka.py::TestCarrying::test_waiting_is_what_is_not_acknowledged",
+        "kafka.py::TestCarrying::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
         "kafka.py::TestOutages::test_a_restart_is_told_and_outlived",
+        "kafka.py::TestOutages::test_what_a_killed_consumer_held_comes_again_in_order",
         "kafka.py::TestSharing::test_a_consumer_that_leaves_gives_back_what_it_holds",
+        "kafka.py::TestSharing::test_consumers_come_and_go_and_no_key_is_with_two_of_them",
         "kafka.py::TestSharing::test_each_subscriber_goes_on_where_the_one_before_has_stopped",
+        "kafka.py::TestSharing::test_what_is_done_while_an_earlier_one_is_not_comes_no_more",
         "kafka.py::TestSharing::test_what_is_released_comes_again_in_its_place",
+        "rabbitmq.py::TestRabbitMQ::test_a_restart_is_told_and_outlived",
         "sns_sqs.py::TestSnsSqs::test_a_restart_is_told_and_outlived",
+        "sns_sqs.py::TestSnsSqs::test_a_slow_consumer_holds_no_more_than_its_prefetch",
+        "sns_sqs.py::TestSnsSqs::test_consumers_come_and_go_and_no_key_is_with_two_of_them",
+        "sns_sqs.py::TestSnsSqs::test_who_looks_while_others_do_sees_all_of_them",
+        "sns_sqs.py::TestSnsSqs::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
     )
 )
-"""Promises that are slow on these brokers; `make test` asks the others for them."""
+"""Promises that are slow on these brokers: `make test-brokers` asks them for these as well."""
 APART = "tests/brokers/test_conformance_kafka.py"
 """Its classes wait more than they work, so each may be elsewhere, with a server of its own."""
 _GROUP = {f"tests/brokers/test_{it}.py": name for name, its in SHARED.items() for it in its}

@@ -124,6 +124,7 @@ async def test_topics_are_made_as_the_url_says_and_taken_as_they_are(
     assert [len(topics[it].partitions) for it in (channel.name, there.name, letters)] == [5, 2, 1]
 
 
+@pytest.mark.slow
 async def test_places_wait_for_the_first_that_is_not_done(broker: Broker, channel: Channel) -> None:
     await broker.publish(channel, some("a", range(6)))
     subscription = Subscription(channel, "copy", prefetch=6)
@@ -191,6 +192,7 @@ async def test_a_server_that_comes_back_has_everything_and_its_consumers_go_on(
     await broker.close()
 
 
+@pytest.mark.slow
 async def test_a_publisher_makes_a_topic_again_that_is_missing(
     kafka_alone: KafkaServer, channel: Channel
 ) -> None:

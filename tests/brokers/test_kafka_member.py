@@ -99,6 +99,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.mark.slow
 async def test_without_room_it_holds_no_more_than_fits_and_goes_on_afterwards(
     broker: Broker, channel: Channel, watched: Watched, clock: Clock
 ) -> None:
@@ -123,6 +124,7 @@ async def test_without_room_it_holds_no_more_than_fits_and_goes_on_afterwards(
     assert watched.come == all_.stop
 
 
+@pytest.mark.slow
 async def test_a_consumer_that_is_merely_slow_never_pauses(
     broker: Broker, channel: Channel, watched: Watched, clock: Clock
 ) -> None:

@@ -97,6 +97,7 @@ async def test_settings_that_cannot_be_are_refused(query: str) -> None:
         RabbitBroker(f"amqp://localhost/?{query}")
 
 
+@pytest.mark.slow
 async def test_a_group_that_begins_late_misses_nothing_while_others_publish(
     broker: Broker, channel: Channel, wire: aio_pika.abc.AbstractChannel
 ) -> None:

@@ -95,6 +95,7 @@ async def test_consumers_finish_what_is_under_way(
     assert await waiting(rabbitmq_url, NOTIFICATION_COMMANDS, "notification") == 0
 
 
+@pytest.mark.slow
 async def test_the_choreography_finishes_what_is_under_way_and_tells_of_it(
     rabbitmq_url: str, held: Held, tmp_path: Path
 ) -> None:

@@ -22,7 +22,10 @@ from tests.integration.shops import ENDPOINTS
 from tests.integration.stage import NOWHERE, Stage, an_order
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(it, marks=pytest.mark.slow) if it == "outages" else it for it in FAULTS],
+)
 async def test_the_same_rows(orchestrated: Stage, tmp_path: Path, name: str) -> None:
     shops, fault = orchestrated.shops, FAULTS[name]
     orders = {it: SCENARIOS[it].order(await shops.stock(10)) for it in SCENARIOS}
