@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiosqlite
@@ -12,7 +12,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from runtime.errors import RuntimeProblem, ServerUnreachable, SettingsError
 
@@ -116,6 +116,17 @@ async def snapshot(
             _ = await connected.begin()  # Else a session would end it with its own transaction.
         yield connected
         await connected.rollback()
+
+
+async def close_database(engine: AsyncEngine) -> None:
+    """Close it after what is being written, which goes on when its activity has given up."""
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and engine.dialect.name == "sqlite" and pool.checkedout():
+        # There is one connection, so its turn comes after that. One that hangs is left alone.
+        with suppress(ServerUnreachable):
+            async with connection(engine):
+                pass
+    await engine.dispose()
 
 
 def _sqlite(url: URL) -> AsyncEngine:

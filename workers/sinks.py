@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from activities.projection import ProjectionActivities, projection
 from activities.reconciliation import ReconciliationActivities
+from read_model.database import close_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from runtime.errors import ServerUnreachable
@@ -73,4 +74,4 @@ async def projecting(
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await database.dispose()
+        await close_database(database)

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 from activities.projection import ProjectionActivities
 from activities.reconciliation import ReconciliationActivities
-from read_model.database import open_database
+from read_model.database import close_database, open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from runtime.settings import Settings
@@ -116,7 +116,7 @@ class Shop:
             ),
         ):
             yield
-        await engine.dispose()
+        await close_database(engine)
 
     async def forgotten_twin(self, order_id: str) -> str:
         """Make another order with the same row, of which Temporal knows nothing."""

@@ -1,9 +1,12 @@
 """A URL that cannot be used is told in one line, and a database that hangs hangs nobody."""
 
 import asyncio
+import gc
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +17,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model import database
-from read_model.database import connection, open_database
+from read_model.database import close_database, connection, open_database
 from read_model.migration import migrate
 from read_model.projector import SagaProjector
 from read_model.queries import ReadModel
@@ -208,3 +211,29 @@ async def test_a_connection_without_a_limit_may_take_its_time(
     with pytest.raises(ServerUnreachable):
         async with connection(engine, seconds=0.01):
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
+async def test_it_is_closed_after_what_is_still_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_open: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left_open.append)
+    engine = open_database(f"sqlite:///{tmp_path}/read.db")
+    await migrate(engine)
+    state = completed("o-1")[-1]
+    with closing(sqlite3.connect(tmp_path / "read.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        projecting = asyncio.create_task(SagaProjector(engine).project(state))
+        while not engine.pool.checkedout():  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        projecting.cancel()
+        await asyncio.wait([projecting])
+        closing_it = asyncio.create_task(close_database(engine))
+        await asyncio.sleep(0)
+        other.execute("COMMIT")
+        await closing_it
+        assert other.execute("SELECT count(*) FROM sagas").fetchone() == (1,)
+    del engine, projecting, closing_it
+    gc.collect()
+    assert left_open == []
