@@ -8,7 +8,6 @@ from datetime import datetime
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
-    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
@@ -20,7 +19,7 @@ from runtime.codec import decoding
 from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.events import Status
 from saga.handlers import SagaHandlers
-from saga.identity import DIGEST, fairness_key, saga_id
+from saga.identity import DIGEST, saga_id, turn_of
 from saga.messages import Headline, SagaCommand, SagaCommandT
 from saga.recovery import ENDED_FROM_OUTSIDE, recover
 from saga.start import Lane, Repair, Reply, Request, SagaInput, SagaKind, SagaOutcome
@@ -88,7 +87,7 @@ class Sagas:
                 memo={DIGEST: fingerprint},
                 search_attributes=_search_attributes(kind.name, headline),
                 static_summary=start.command.summary(),
-                priority=_priority(headline),
+                priority=turn_of(headline.customer_id),
             )
         except WorkflowAlreadyStartedError:
             if not await self._started_by(workflow_id, start.command, fingerprint):
@@ -164,13 +163,6 @@ class Sagas:
 
     def _handle(self, workflow_id: str) -> WorkflowHandle[SagaHandlers, SagaOutcome]:
         return self._client.get_workflow_handle(workflow_id, result_type=SagaOutcome)
-
-
-def _priority(headline: Headline) -> Priority:
-    """A customer's sagas and their steps wait for each other, and not for another customer's."""
-    if headline.customer_id is None:
-        return Priority.default
-    return Priority(fairness_key=fairness_key(headline.customer_id))
 
 
 def _search_attributes(saga_type: str, headline: Headline) -> TypedSearchAttributes:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 from uuid import NAMESPACE_URL, uuid5
 
+from temporalio.common import Priority
+
 DIGEST = "digest"
 """The memo field with the digest of the command that started the saga."""
 
@@ -31,6 +33,13 @@ def fairness_key(customer_id: str) -> str:
     """The key by which customers take turns in a task queue; a digest of an id that is too long."""
     said = customer_id.encode()
     return customer_id if len(said) <= _FAIRNESS_KEY_BYTES else hashlib.sha256(said).hexdigest()
+
+
+def turn_of(customer_id: str | None) -> Priority:
+    """A customer's sagas and their steps wait for each other, and not for another customer's."""
+    if customer_id is None:
+        return Priority.default
+    return Priority(fairness_key=fairness_key(customer_id))
 
 
 def step_instance(name: str, count: int) -> str:

@@ -20,7 +20,7 @@ from runtime.search_attributes import CustomerId, SagaStatus, SagaType
 from saga.envelope import JsonObject, SentCall
 from saga.events import RepairAction, SagaCompleted, Status, StepRepaired
 from saga.history import read_saga
-from saga.identity import DIGEST, Direction
+from saga.identity import DIGEST, Direction, turn_of
 from saga.run_log import RunLog
 from saga.start import Recovery, Reply, Request, Sent
 from saga.state import data_of
@@ -159,6 +159,7 @@ async def _start_undoing(
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             memo={DIGEST: memo.get(DIGEST)},
             search_attributes=_search_attributes(described),
+            priority=turn_of(described.typed_search_attributes.get(CustomerId)),
         )
     except WorkflowAlreadyStartedError:
         raise NotRecoverable(f"{described.id} is being recovered already") from None

@@ -28,6 +28,8 @@ async def test_a_recovery_that_no_worker_took_is_recovered(
         order.participants.recover("reserve-stock")
     await order.sagas.recover(order.saga_id, OPERATOR)
     newest = dev_server.client.get_workflow_handle_for(OrderSaga.run, order.saga_id)
+    # It takes its turn among its customer's other orders.
+    assert (await newest.describe()).raw_info.priority.fairness_key == "C-1"
     await newest.terminate()
 
     assert (await order.sagas.recover(order.saga_id, OPERATOR)).accepted
