@@ -7,10 +7,12 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 from typing_extensions import override
 
+from activities.projection import projection
 from saga import Call, Event, Lane, Status
 from tests.fakes import FakeParticipants
 from tests.orders import new_order
 from workers.sagas import TASKS_AT_ONCE, saga_worker
+from workers.sinks import sink_worker
 
 ORDERS = 3 * TASKS_AT_ONCE
 
@@ -42,8 +44,10 @@ async def test_a_backlog_waits_in_the_queue(dev_server: WorkflowEnvironment) -> 
     for order in orders:
         order.task_queue, order.lane = queue, Lane.EXPRESS
     placed = [await order.place() for order in orders]
-    activities = [*participants.activities(), orders[0].read_database.project_saga]
-    async with saga_worker(dev_server.client, queue, activities):
+    client, row = dev_server.client, orders[0].read_database.project_saga
+    steps = saga_worker(client, queue, [*participants.activities(), row])
+    # Those that are too slow for their lane need it.
+    async with steps, sink_worker(client, queue, projection, [row]):
         outcomes = [await handle.result() for handle in placed]
     assert {outcome.status for outcome in outcomes} == {Status.COMPLETED}
     assert 1 < participants.most <= TASKS_AT_ONCE
