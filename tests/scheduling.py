@@ -28,6 +28,7 @@ LONGER = frozenset(
         "kafka.py::TestCarrying::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
         "kafka.py::TestOutages::test_a_restart_is_told_and_outlived",
         "kafka.py::TestOutages::test_what_a_killed_consumer_held_comes_again_in_order",
+        "kafka.py::TestSharing::test_a_poison_message_comes_before_later_ones_until_it_is_buried",
         "kafka.py::TestSharing::test_a_consumer_that_leaves_gives_back_what_it_holds",
         "kafka.py::TestSharing::test_consumers_come_and_go_and_no_key_is_with_two_of_them",
         "kafka.py::TestSharing::test_each_subscriber_goes_on_where_the_one_before_has_stopped",
@@ -37,6 +38,7 @@ LONGER = frozenset(
         "sns_sqs.py::TestSnsSqs::test_a_restart_is_told_and_outlived",
         "sns_sqs.py::TestSnsSqs::test_a_slow_consumer_holds_no_more_than_its_prefetch",
         "sns_sqs.py::TestSnsSqs::test_consumers_come_and_go_and_no_key_is_with_two_of_them",
+        "sns_sqs.py::TestSnsSqs::test_each_group_gets_everything_in_order_per_key",
         "sns_sqs.py::TestSnsSqs::test_who_looks_while_others_do_sees_all_of_them",
         "sns_sqs.py::TestSnsSqs::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
     )

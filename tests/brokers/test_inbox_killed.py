@@ -1,6 +1,6 @@
 """Consumers are killed at random moments, and every message has had its effect once, in order.
 
-SAGA_CHAOS_ROUNDS   how many kills, 8 by default; messages grow with them beyond 25
+SAGA_CHAOS_ROUNDS   how many kills in the longer form, 8 by default; beyond 25 messages grow, too
 SAGA_CHAOS_SEED     the seed of a run that is to be repeated
 """
 
@@ -29,7 +29,8 @@ from tests.postgres import postgres_database
 
 ROUNDS = int(os.environ.get("SAGA_CHAOS_ROUNDS", "8"))
 SEED = int(os.environ.get("SAGA_CHAOS_SEED") or random.randrange(10**6))
-MESSAGES = max(2000, 80 * ROUNDS)
+LONG, SHORT = (ROUNDS, max(2000, 80 * ROUNDS)), (3, 400)
+"""Kills, and messages."""
 KEYS = 40
 PAIR = 2
 """So many consumers share the messages, so that what one has held goes to the other at once."""
@@ -85,12 +86,20 @@ def consumers(rabbitmq_url: str, database_url: str, channel: Channel) -> Iterato
     consumers.end()
 
 
+@pytest.mark.parametrize(
+    ("kills", "messages"), [SHORT, pytest.param(*LONG, marks=pytest.mark.slow)]
+)
 async def test_consumers_are_killed_and_every_effect_is_there_once(
-    rabbitmq_url: str, database_url: str, channel: Channel, consumers: Consumers
+    rabbitmq_url: str,
+    database_url: str,
+    channel: Channel,
+    consumers: Consumers,
+    kills: int,
+    messages: int,
 ) -> None:
     print(f"SAGA_CHAOS_SEED={SEED} SAGA_CHAOS_ROUNDS={ROUNDS}")
     rng = random.Random(SEED)
-    events = [counted(n // KEYS, f"k{n % KEYS}") for n in range(MESSAGES)]
+    events = [counted(n // KEYS, f"k{n % KEYS}") for n in range(messages)]
     database = Database(database_url, MODELS)
     await database.open()
     async with opened(rabbitmq_url) as broker:
@@ -98,19 +107,19 @@ async def test_consumers_are_killed_and_every_effect_is_there_once(
         await eventually(lambda: _published(broker, channel, events))
         for _ in range(PAIR):
             consumers.start()
-        for left in range(ROUNDS, 0, -1):
-            await _until_some_more(desk, rng.randrange(1, MESSAGES // ROUNDS), left)
+        for left in range(kills, 0, -1):
+            await _until(desk, rng.randrange(1, messages // kills), messages - left)
             await asyncio.sleep(rng.uniform(0.0, 0.05))
             consumers.kill(rng.choice(consumers.running))
             consumers.start()
-        await eventually(lambda: _has(desk, MESSAGES), seconds=LIMIT)
+        await eventually(lambda: _has(desk, messages), seconds=LIMIT)
         # What the last ones have not acknowledged comes again, and nothing comes of it.
         consumers.end()
         await desk.handled(channel=channel)
         assert await desk.letters(channel) == []
     effects = await _by_key(desk)
-    assert len(await desk.inbox()) == MESSAGES
-    assert effects == {f"k{n}": list(range(MESSAGES // KEYS)) for n in range(KEYS)}
+    assert len(await desk.inbox()) == messages
+    assert effects == {f"k{n}": list(range(messages // KEYS)) for n in range(KEYS)}
     await database.close()
 
 
@@ -123,9 +132,9 @@ async def _published(broker: Broker, channel: Channel, events: Sequence[CloudEve
     return True
 
 
-async def _until_some_more(desk: Desk, more: int, kills_left: int) -> None:
+async def _until(desk: Desk, more: int, most: int) -> None:
     """Wait for so many effects more, or for so many that only the last kills' share is left."""
-    enough = min(await _count(desk) + more, MESSAGES - kills_left)
+    enough = min(await _count(desk) + more, most)
     await eventually(lambda: _has(desk, enough), seconds=LIMIT)
 
 

@@ -208,6 +208,7 @@ async def test_a_publisher_makes_a_topic_again_that_is_missing(
     await broker.close()
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_away_is_told_in_one_line_and_soon(channel: Channel) -> None:
     broker = KafkaBroker(f"kafka://shop:hidden@127.0.0.1:{free_port()}")
     begun = time.monotonic()
