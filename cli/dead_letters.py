@@ -146,6 +146,6 @@ async def _chosen(
     if letter_ids is None:
         return letters
     found = {it.id: it for it in letters}
-    if missing := next((it for it in letter_ids if it not in found), None):
+    for missing in (it for it in letter_ids if it not in found):
         raise UnknownLetter(missing)
     return [found[it] for it in dict.fromkeys(letter_ids)]

@@ -139,7 +139,9 @@ async def test_an_unknown_letter_is_told_before_anything_is_done(post: Post) -> 
         ran = await post.run(command, letter_id, "nonsense", *WHO)
         assert (ran.code, ran.out) == (1, "")
         assert "there is no dead letter nonsense; `dead-letters list` shows" in ran.err
-    assert (await post.run("show", "nonsense")).code == 1
+    for letter in ("nonsense", ""):
+        ran = await post.run("show", letter)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
     assert [it.id for it in await post.letters()] == [letter_id]
 
 
