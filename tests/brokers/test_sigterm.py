@@ -64,6 +64,7 @@ async def held(postgres_url: str) -> AsyncIterator[Held]:
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_consumers_finish_what_is_under_way(
     rabbitmq_url: str, held: Held, tmp_path: Path
 ) -> None:
