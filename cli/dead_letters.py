@@ -146,6 +146,6 @@ async def _chosen(
     if letter_ids is None:
         return letters
     found = {it.id: it for it in letters}
-    for missing in (it for it in letter_ids if it not in found):
-        raise UnknownLetter(missing)
+    if missing := [it for it in letter_ids if it not in found]:
+        raise UnknownLetter(missing[0])
     return [found[it] for it in dict.fromkeys(letter_ids)]

@@ -91,11 +91,8 @@ async def transaction(
     Raises as `connection` does.
     """
     async with connection(engine, seconds) as connected:
-        if connected.dialect.name == "sqlite":
-            # At once the one that writes, or it could not become it while another one does.
-            await connected.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            _ = await connected.execution_options(isolation_level="READ COMMITTED")
+        # At once the one that writes, or it could not become it while another one does.
+        await _begin(connected, sqlite="BEGIN IMMEDIATE", postgresql="READ COMMITTED")
         yield connected
         await connected.commit()
 
@@ -109,13 +106,18 @@ async def snapshot(
     Raises as `connection` does.
     """
     async with connection(engine, seconds) as connected:
-        if connected.dialect.name == "sqlite":
-            await connected.exec_driver_sql("BEGIN")
-        else:
-            _ = await connected.execution_options(isolation_level="REPEATABLE READ")
-            _ = await connected.begin()  # Else a session would end it with its own transaction.
+        await _begin(connected, sqlite="BEGIN", postgresql="REPEATABLE READ")
         yield connected
         await connected.rollback()
+
+
+async def _begin(connected: AsyncConnection, *, sqlite: str, postgresql: str) -> None:
+    if connected.dialect.name == "sqlite":
+        await connected.exec_driver_sql(sqlite)
+    else:
+        _ = await connected.execution_options(isolation_level=postgresql)
+        # Else a session on it would take the transaction for its own, and end it.
+        _ = await connected.begin()
 
 
 async def close_database(engine: AsyncEngine) -> None:

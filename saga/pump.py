@@ -21,7 +21,7 @@ from saga.log import Log
 from saga.state import AnyEvent, SagaState
 
 LATER = timedelta(seconds=5)
-"""How long events gather after the first batch, which costs a quarter of a whole saga's work."""
+"""How long events gather after the first batch: another one costs a tenth of an order's work."""
 _NEVER = timedelta(days=3650)
 
 

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from read_model import database
 from read_model.database import close_database, connection, open_database
@@ -225,7 +226,9 @@ async def test_it_is_closed_after_what_is_still_being_written(
     with closing(sqlite3.connect(tmp_path / "read.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         projecting = asyncio.create_task(SagaProjector(engine).project(state))
-        while not engine.pool.checkedout():  # type: ignore[attr-defined]
+        pool = engine.pool
+        assert isinstance(pool, QueuePool)
+        while not pool.checkedout():
             await asyncio.sleep(0)
         projecting.cancel()
         await asyncio.wait([projecting])
@@ -234,6 +237,6 @@ async def test_it_is_closed_after_what_is_still_being_written(
         other.execute("COMMIT")
         await closing_it
         assert other.execute("SELECT count(*) FROM sagas").fetchone() == (1,)
-    del engine, projecting, closing_it
+    del engine, pool, projecting, closing_it
     gc.collect()
     assert left_open == []
