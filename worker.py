@@ -36,6 +36,7 @@ from runtime.tracing import tracing_plugins
 from saga import Lane, SagaPlugin
 from saga.lint import check_worker
 from saga.named import activities_of, sagas_named
+from workers.process import run
 from workers.sagas import WORKFLOW_MODULES, WORKFLOWS, saga_activities, saga_worker
 from workers.sinks import projecting, sink_worker
 
@@ -201,7 +202,7 @@ def main() -> int:
         )
         settings = Settings.from_environment()
         configure_logging(settings.saga_log_level, settings.saga_log_format)
-        asyncio.run(work(settings, options))
+        run(work(settings, options))
     except RuntimeProblem as problem:
         sys.stderr.write(f"worker: {problem}\n")
         return problem.exit_code

@@ -11,6 +11,7 @@ from pathlib import Path
 import worker
 from runtime.settings import Settings
 from runtime.telemetry import configure_logging
+from workers.process import run
 
 
 def tasks_file(home: Path) -> Path:
@@ -37,4 +38,4 @@ async def work(settings: Settings) -> None:
 if __name__ == "__main__":
     configured = Settings.from_environment()
     configure_logging(configured.saga_log_level)
-    asyncio.run(work(configured))
+    run(work(configured))

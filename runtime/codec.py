@@ -5,9 +5,9 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, PayloadCodec
 
+from runtime.converter import shared_pydantic_converter
 from runtime.errors import SettingsError, Undecodable
 from runtime.settings import Settings
 
@@ -15,9 +15,9 @@ from runtime.settings import Settings
 def data_converter(settings: Settings) -> DataConverter:
     """How payloads are written and read; raises SettingsError for a codec that can't be had."""
     if settings.saga_payload_codec is None:
-        return pydantic_data_converter
+        return shared_pydantic_converter
     codec = _codec(settings.saga_payload_codec)
-    return dataclasses.replace(pydantic_data_converter, payload_codec=codec)
+    return dataclasses.replace(shared_pydantic_converter, payload_codec=codec)
 
 
 def _codec(named: str) -> PayloadCodec:

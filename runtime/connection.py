@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor, Plugin
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from runtime.codec import data_converter
 from runtime.errors import ServerUnreachable, SettingsError
@@ -38,6 +39,7 @@ async def connect(
                 plugins=plugins,
                 interceptors=interceptors,
                 runtime=runtime,
+                grpc_compression=compression(address),
             )
             await _check_namespace(client, address)
     except (TimeoutError, RuntimeError, ValueError) as error:
@@ -63,6 +65,16 @@ def configured_namespace() -> str:
 def local_address(settings: Settings) -> str:
     """The `host:port` used without configuration: the embedded server's, else localhost."""
     return read_record(settings).temporal_address or f"localhost:{settings.saga_temporal_port}"
+
+
+def compression(address: str) -> GrpcCompression:
+    """How what goes to a `host:port` is compressed: not at all on the way to this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        near = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # It has a name.
+        near = False
+    return GrpcCompression.NONE if near else GrpcCompression.GZIP
 
 
 def _load() -> ClientConnectConfig:

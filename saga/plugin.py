@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Sequence
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from typing_extensions import override
 
+from runtime.converter import shared_pydantic_converter
 from saga.correlation import CorrelationInterceptor
 from saga.express import ExpressLane
 from saga.interceptor import CallInterceptor
@@ -85,9 +85,9 @@ class SagaPlugin(SimplePlugin):
 
 def _pydantic(given: DataConverter | None) -> DataConverter:
     """Payloads by pydantic; the codec that a client was given, or the replayer, stays."""
-    ours = pydantic_data_converter.payload_converter_class
+    ours = shared_pydantic_converter.payload_converter_class
     if given is None:
-        return pydantic_data_converter
+        return shared_pydantic_converter
     if given.payload_converter_class is not DefaultPayloadConverter:
         return given
     return dataclasses.replace(given, payload_converter_class=ours)

@@ -1,5 +1,6 @@
 """How often this project's rows are written when others write theirs after every change."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 from temporalio import activity
@@ -11,19 +12,29 @@ from saga.state import AnyEvent, apply
 
 
 class EachChange:
-    """Takes what the pump hands over, and writes the row once for each change in it."""
+    """Takes what the pump hands over, and writes the row once for each change in it.
 
-    def __init__(self, projector: Projector) -> None:
+    `shared` where what the projector is given at once goes into one transaction, in its order.
+    """
+
+    def __init__(self, projector: Projector, *, shared: bool) -> None:
         self._projector = projector
+        self._shared = shared
         self._states: dict[str, SagaState] = {}
 
     @activity.defn
     async def project_saga(self, batch: Batch) -> None:
-        """Write the states that the events went through, one transaction each."""
+        """Write the states that the events went through, each of them."""
         state = self._states.pop(batch.state.saga_id, None)
+        told: list[tuple[SagaState, Sequence[AnyEvent]]] = []
         for change in changes(batch.events):
             state = fold(change) if state is None else _after(state, change)
-            await self._projector.project(state, change)
+            told.append((state, change))
+        if self._shared:
+            await asyncio.gather(*(self._projector.project(*each) for each in told))
+        else:
+            for each in told:
+                await self._projector.project(*each)
         if not batch.state.status.final:
             self._states[batch.state.saga_id] = batch.state
 

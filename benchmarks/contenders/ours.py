@@ -5,7 +5,6 @@ python -m benchmarks.contenders.ours SETUP stepwise|express
 The workers are those of `worker.py`, the same for both; only the orders are started otherwise.
 """
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,6 +28,7 @@ from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings
 from saga import Batch, Lane, SagaInput, SagaOutcome, SagaPlugin, Sagas, Status
 from worker import HTTP_TIMEOUT
+from workers.process import run
 from workers.sagas import WORKFLOW_MODULES, Activities, saga_worker, step_activities
 from workers.sinks import sink_worker
 from workflows.order import OrderSaga
@@ -42,11 +42,14 @@ SAGAS: dict[str, type[OrderSaga]] = {
 MODULES = (*WORKFLOW_MODULES, "benchmarks.contenders.our_workflows")
 
 
-def projecting(projector: SagaProjector, rows: str) -> Callable[[Batch], Awaitable[None]]:
+def projecting(database: AsyncEngine, rows: str) -> Callable[[Batch], Awaitable[None]]:
     """The activity that writes rows as often as it is asked to."""
+    projector = SagaProjector(database)
     if rows == "own":
         return ProjectionActivities(projector).project_saga
-    return (EachChange if rows == "every" else LastOnly)(projector).project_saga
+    if rows == "final":
+        return LastOnly(projector).project_saga
+    return EachChange(projector, shared=database.dialect.name == "sqlite").project_saga
 
 
 @asynccontextmanager
@@ -54,7 +57,6 @@ async def working(
     client: Client, queue: str, task: Task, setup: Setup, database: AsyncEngine
 ) -> AsyncIterator[None]:
     """The workers for one kind of block."""
-    projector = SagaProjector(database)
     async with AsyncExitStack() as stack:
         steps: Activities = InstantParticipants().activities()
         if task.services:
@@ -66,7 +68,7 @@ async def working(
             }
             steps = step_activities(clients)
         # One for both workers, as it knows what either has written.
-        rows = projecting(projector, task.rows)
+        rows = projecting(database, task.rows)
         await stack.enter_async_context(sink_worker(client, queue, projection, [rows]))
         worker = saga_worker(client, queue, [*steps, rows], [SAGAS[task.rows]])
         await stack.enter_async_context(worker)
@@ -109,4 +111,4 @@ async def main(setup: Setup, lane: Lane) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Setup.told(), Lane(sys.argv[2])))
+    run(main(Setup.told(), Lane(sys.argv[2])))

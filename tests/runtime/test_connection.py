@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
+from temporalio.service import GrpcCompression
 from temporalio.testing import WorkflowEnvironment
 from typing_extensions import override
 
 from runtime.codec import data_converter
-from runtime.connection import connect, temporal_configured
+from runtime.connection import compression, connect, temporal_configured
 from runtime.errors import ServerUnreachable, SettingsError
 from runtime.settings import Settings
 from tests.binaries import DEV_SERVER
@@ -133,3 +134,17 @@ class Plain(PayloadCodec):
     @override
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return list(payloads)
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:7233", "127.0.0.1:7233", "127.8.0.1:1", "[::1]:7233"]
+)
+def test_nothing_is_compressed_on_the_way_to_this_machine(address: str) -> None:
+    assert compression(address) is GrpcCompression.NONE
+
+
+@pytest.mark.parametrize(
+    "address", ["temporal:7233", "10.0.0.1:7233", "ns.tmprl.cloud:7233", "[2001:db8::1]:7233", "x"]
+)
+def test_what_goes_over_a_network_is_compressed(address: str) -> None:
+    assert compression(address) is GrpcCompression.GZIP

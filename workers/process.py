@@ -1,0 +1,18 @@
+"""The process of a worker: its event loop, and what its garbage collector need not look at."""
+
+import gc
+from collections.abc import Coroutine
+
+import uvloop
+
+GARBAGE_AFTER = 20_000
+"""New objects between two collections, where Python has 700: a saga's task makes thousands."""
+
+
+def run(work: Coroutine[object, object, None]) -> None:
+    """Carry it out on uvloop, for as long as it takes; an order costs a tenth less CPU there."""
+    # What is loaded by now stays: looking through it again and again finds nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
+    uvloop.run(work)
