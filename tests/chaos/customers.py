@@ -10,7 +10,7 @@ from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.commands import PlaceOrder
-from saga import Cause, Reply, SagaOutcome, Status
+from saga import Cause, Lane, Reply, SagaOutcome, Status
 from tests.integration.stage import NOWHERE, Handle, Stage, an_order
 
 T = TypeVar("T")
@@ -30,13 +30,17 @@ class Customer:
     """One order, when it is placed, and when it is cancelled, if at all."""
 
     order: PlaceOrder
+    lane: Lane
     can_complete: bool
     places_after: float
     cancels_after: float | None
 
     @classmethod
     def of(cls, number: int, rng: random.Random, *, within: float) -> "Customer":
-        """The mix: half of all orders are all right, and half of these are cancelled."""
+        """The mix: half of all orders are all right, and half of these are cancelled.
+
+        Every other six take the express lane.
+        """
         kinds: tuple[Callable[[], PlaceOrder], ...] = (
             lambda: an_order(quantity=rng.randint(1, 5)),
             lambda: an_order(card="tok_declined"),
@@ -47,6 +51,7 @@ class Customer:
         )
         return cls(
             order=kinds[number % len(kinds)](),
+            lane=(Lane.STEPWISE, Lane.EXPRESS)[number // len(kinds) % 2],
             can_complete=number % 2 == 0,
             places_after=rng.uniform(0, within),
             cancels_after=rng.uniform(0, 1) if number % 4 == 0 else None,
@@ -55,7 +60,7 @@ class Customer:
     async def buy(self, stage: Stage) -> Bought:
         """Place the order, perhaps cancel it, and wait for its end."""
         await asyncio.sleep(self.places_after)
-        handle = await _persistently(lambda: stage.place(self.order))
+        handle = await _persistently(lambda: stage.place(self.order, self.lane))
         reply = None
         if self.cancels_after is not None:
             await asyncio.sleep(self.cancels_after)
