@@ -4,11 +4,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RABBITMQ := $(VENV)/.rabbitmq
 RIVALS := .venv-bench
-EVENT_PLANE := tests/brokers tests/choreography
 RESTATE := @restatedev/restate-server@1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-choreography test test-brokers test-slow chaos matrix check bench bench-order bench-engine bench-read bench-events bench-growth histories asyncapi clean
+.PHONY: help setup demo demo-choreography test test-long test-slow chaos matrix check bench bench-order bench-engine bench-read bench-events bench-growth histories asyncapi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,14 +38,14 @@ demo-choreography: $(STAMP) ## run orders by events alone, and show each chain
 	@$(BIN)/python -m demo.choreography
 
 test: $(STAMP) $(RABBITMQ) ## run the tests
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow and not alone'
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not long and not slow and not alone'
 	@$(BIN)/python -m pytest -m alone
 
-test-brokers: $(STAMP) $(RABBITMQ) ## ask every broker for every promise, and kill and restart what uses them
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m slow $(EVENT_PLANE)
+test-long: $(STAMP) $(RABBITMQ) ## run the longer tests: every promise of every broker, replays, processes that are killed
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m long
 
-test-slow: $(STAMP) $(RABBITMQ) ## run the longer tests of everything else: demo, benchmarks, a read database that hangs
-	@$(BIN)/python -m pytest -m slow $(EVENT_PLANE:%=--ignore=%)
+test-slow: $(STAMP) $(RABBITMQ) ## run the longest tests: demo, benchmarks, a read database that hangs
+	@$(BIN)/python -m pytest -m slow
 
 chaos: $(STAMP) ## kill workers, services, server, consumers and the choreography for a while longer
 	@SAGA_CHAOS_ROUNDS=24 $(BIN)/python -m pytest tests/chaos

@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, a file stays together; mark what is slow on its broker."""
     for item in items:
         if item.nodeid in LONGER:
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.long)
     rank = {str(ROOT / name): number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
 

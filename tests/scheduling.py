@@ -43,7 +43,7 @@ LONGER = frozenset(
         "sns_sqs.py::TestSnsSqs::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
     )
 )
-"""Promises that are slow on these brokers: `make test-brokers` asks them for these as well."""
+"""Promises that are slow on these brokers: `make test-long` asks them for these as well."""
 APART = "tests/brokers/test_conformance_kafka.py"
 """Its classes wait more than they work, so each may be elsewhere, with a server of its own."""
 _GROUP = {f"tests/brokers/test_{it}.py": name for name, its in SHARED.items() for it in its}

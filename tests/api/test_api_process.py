@@ -37,6 +37,7 @@ async def last_words(child: Child) -> tuple[int, str]:
 
 
 @pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.long
 async def test_the_api_in_a_workers_process_and_alone(house: House, tmp_path: Path) -> None:
     first, second = free_ports(2)
     here, there = f"127.0.0.1:{first}", f"127.0.0.1:{second}"

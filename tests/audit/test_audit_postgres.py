@@ -41,6 +41,7 @@ async def postgres(
             yield Audited(stage, tmp_path), urls
 
 
+@pytest.mark.long
 async def test_books_on_postgresql(postgres: tuple[Audited, dict[str, str]], here: Here) -> None:
     audited, urls = postgres
     # A natural language has another order of these than Python. The test's server knows none, so

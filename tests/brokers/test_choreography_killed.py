@@ -97,7 +97,7 @@ def house(tmp_path: Path, rabbitmq_url: str) -> Iterator[House]:
     house.processes.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_it_is_killed_and_each_order_is_whole(house: House, rabbitmq_url: str) -> None:
     print(f"SAGA_CHAOS_SEED={SEED} SAGA_CHAOS_ROUNDS={ROUNDS}")
     rng = random.Random(SEED)

@@ -99,7 +99,7 @@ class Desk:
         return await self.here.run(self.house.variables, *arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_what_a_broker_has_lost_is_found_and_published_again(
     kafka_alone: KafkaServer,
     tmp_path: Path,

@@ -87,7 +87,7 @@ def consumers(rabbitmq_url: str, database_url: str, channel: Channel) -> Iterato
 
 
 @pytest.mark.parametrize(
-    ("kills", "messages"), [SHORT, pytest.param(*LONG, marks=pytest.mark.slow)]
+    ("kills", "messages"), [SHORT, pytest.param(*LONG, marks=pytest.mark.long)]
 )
 async def test_consumers_are_killed_and_every_effect_is_there_once(
     rabbitmq_url: str,

@@ -124,7 +124,7 @@ async def test_topics_are_made_as_the_url_says_and_taken_as_they_are(
     assert [len(topics[it].partitions) for it in (channel.name, there.name, letters)] == [5, 2, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_places_wait_for_the_first_that_is_not_done(broker: Broker, channel: Channel) -> None:
     await broker.publish(channel, some("a", range(6)))
     subscription = Subscription(channel, "copy", prefetch=6)
@@ -170,7 +170,7 @@ async def test_who_has_removed_a_letter_is_told_so_though_it_is_buried_again(
     await other.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_server_that_comes_back_has_everything_and_its_consumers_go_on(
     lasting: LastingKafkaServer, channel: Channel
 ) -> None:
@@ -192,7 +192,7 @@ async def test_a_server_that_comes_back_has_everything_and_its_consumers_go_on(
     await broker.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_publisher_makes_a_topic_again_that_is_missing(
     kafka_alone: KafkaServer, channel: Channel
 ) -> None:
@@ -208,7 +208,7 @@ async def test_a_publisher_makes_a_topic_again_that_is_missing(
     await broker.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_broker_that_is_away_is_told_in_one_line_and_soon(channel: Channel) -> None:
     broker = KafkaBroker(f"kafka://shop:hidden@127.0.0.1:{free_port()}")
     begun = time.monotonic()

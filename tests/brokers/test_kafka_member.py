@@ -99,7 +99,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_without_room_it_holds_no_more_than_fits_and_goes_on_afterwards(
     broker: Broker, channel: Channel, watched: Watched, clock: Clock
 ) -> None:
@@ -124,7 +124,7 @@ async def test_without_room_it_holds_no_more_than_fits_and_goes_on_afterwards(
     assert watched.come == all_.stop
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_consumer_that_is_merely_slow_never_pauses(
     broker: Broker, channel: Channel, watched: Watched, clock: Clock
 ) -> None:
@@ -142,7 +142,7 @@ async def test_a_consumer_that_is_merely_slow_never_pauses(
     assert watched.pauses == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_without_room_it_hears_of_another_who_joins(
     broker: Broker, other: Broker, channel: Channel, watched: Watched
 ) -> None:
@@ -169,7 +169,7 @@ async def _take_on(deliveries: AsyncIterator[Delivery], seen: Seen) -> None:
         await delivery.ack()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_what_is_under_way_when_another_joins_comes_to_nobody_else(
     broker: Broker, other: Broker, channel: Channel, watched: Watched
 ) -> None:

@@ -13,7 +13,7 @@ from tests.integration.house import House
 from tests.integration.processes import eventually, running
 from tests.ports import free_ports
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 ORDER = {
     "order_id": "o-1",

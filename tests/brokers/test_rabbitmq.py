@@ -97,7 +97,7 @@ async def test_settings_that_cannot_be_are_refused(query: str) -> None:
         RabbitBroker(f"amqp://localhost/?{query}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_group_that_begins_late_misses_nothing_while_others_publish(
     broker: Broker, channel: Channel, wire: aio_pika.abc.AbstractChannel
 ) -> None:
@@ -151,7 +151,7 @@ async def test_a_message_that_ends_its_consumers_is_buried_by_rabbitmq(
     await broker.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_many_may_publish_to_a_new_channel_at_once(
     rabbitmq_alone: RabbitServer, channel: Channel
 ) -> None:

@@ -64,7 +64,7 @@ async def held(postgres_url: str) -> AsyncIterator[Held]:
         await connection.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_consumers_finish_what_is_under_way(
     rabbitmq_url: str, held: Held, tmp_path: Path
 ) -> None:
@@ -96,7 +96,7 @@ async def test_consumers_finish_what_is_under_way(
     assert await waiting(rabbitmq_url, NOTIFICATION_COMMANDS, "notification") == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_the_choreography_finishes_what_is_under_way_and_tells_of_it(
     rabbitmq_url: str, held: Held, tmp_path: Path
 ) -> None:
@@ -126,7 +126,7 @@ async def test_the_choreography_finishes_what_is_under_way_and_tells_of_it(
     assert "PaymentProcessed" in [it.type for it in waited["inventory"]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_worker_finishes_the_order_that_it_takes_in(
     rabbitmq_url: str, held: Held, tmp_path: Path
 ) -> None:

@@ -118,7 +118,7 @@ async def test_sns_swallows_repetitions(broker: Broker, channel: Channel) -> Non
     assert await broker.waiting(channel, "copy") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_what_a_consumer_holds_is_extended_as_long_as_it_lives(
     broker: Broker, channel: Channel, url: str
 ) -> None:
@@ -254,7 +254,7 @@ async def test_a_queue_that_is_gone_is_made_again_and_misses_nothing(
         assert await ids(deliveries, 2) == ["a-0", "a-1"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_consumer_makes_again_what_a_restart_has_lost(
     broker: Broker, channel: Channel, sns_sqs_server: SnsSqsServer, sqs: "SQSClient"
 ) -> None:

@@ -22,12 +22,12 @@ from tests.integration.shops import ENDPOINTS
 from tests.integration.stage import NOWHERE, Stage, an_order
 
 SHORT = {"none", "lost-answers"}
-"""The faults that `make test` has time for; `make test-brokers` has them all."""
+"""The faults that `make test` has time for; `make test-long` has them all."""
 
 
 @pytest.mark.parametrize(
     "name",
-    [it if it in SHORT else pytest.param(it, marks=pytest.mark.slow) for it in FAULTS],
+    [it if it in SHORT else pytest.param(it, marks=pytest.mark.long) for it in FAULTS],
 )
 async def test_the_same_rows(orchestrated: Stage, tmp_path: Path, name: str) -> None:
     shops, fault = orchestrated.shops, FAULTS[name]

@@ -67,6 +67,7 @@ async def test_when_is_not_understood(
     assert ran.err.startswith(f"error: {told}")
 
 
+@pytest.mark.long
 async def test_a_scheduled_run_repairs_what_differs(working: Shop, here: Here) -> None:
     await placed(working, here)
     before = await everything(working)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.collector import Collector
 from tests.integration.house import House, options_of
 from tests.integration.processes import eventually
@@ -20,6 +22,7 @@ def records(log: Path) -> list[Told]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
+@pytest.mark.long
 async def test_everything_carries_the_id_of_the_command_line(house: House) -> None:
     order = an_order()
     with Collector.listening() as collector:

@@ -52,6 +52,7 @@ async def test_one_command_and_orders_are_taken(house: House) -> None:
     await leaves(house, signal.SIGINT)
 
 
+@pytest.mark.long
 async def test_a_saga_of_ones_own_needs_no_more_than_its_module(house: House) -> None:
     await house.ready_worker("--saga", "examples.trip")
     trip = json.dumps({"trip_id": "17", "hotel": "Ritz", "flight": "full"})
@@ -76,6 +77,7 @@ async def test_a_saga_of_ones_own_needs_no_more_than_its_module(house: House) ->
     await leaves(house, signal.SIGINT)
 
 
+@pytest.mark.long
 async def test_an_order_under_way_outlasts_its_worker(house: House) -> None:
     await house.ready_worker("--faults")
     order = an_order()
@@ -94,6 +96,7 @@ async def test_an_order_under_way_outlasts_its_worker(house: House) -> None:
     await leaves(house)
 
 
+@pytest.mark.long
 async def test_the_last_one_out_puts_out_the_lights(house: House) -> None:
     first = await house.ready_worker()
     brought = house.pids

@@ -42,6 +42,7 @@ async def taken_up(saga: WorkflowHandle[object, SagaOutcome]) -> int:
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(120)
+@pytest.mark.long
 async def test_a_late_order_does_not_wait_for_another_customers_backlog(settings: Settings) -> None:
     async with Embedded(settings, [temporal_server(settings)]):
         client = await connect(settings, plugins=[SagaPlugin()])

@@ -57,7 +57,13 @@ async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=[1000, 0], ids=["cached", "replayed"])
+@pytest_asyncio.fixture(
+    loop_scope="session",
+    params=[
+        pytest.param(1000, id="cached"),
+        pytest.param(0, id="replayed", marks=pytest.mark.long),
+    ],
+)
 async def order(
     request: pytest.FixtureRequest, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Order]:
