@@ -30,6 +30,9 @@ DRAIN = timedelta(seconds=10)
 TASKS_AT_ONCE = 16
 """Of workflow tasks. One thread works them off, so more than these would only wait in here: longer
 than an express order's lane has, and than `KILLED_AFTER`, and out of the queue's turns."""
+POLLS = 10
+"""For workflow tasks, one of them for sagas that this worker does not know yet. An order has seven
+tasks step by step: the SDK's one poll in five takes in more of a backlog than is worked off."""
 KILLED_AFTER = timedelta(seconds=2)
 """How long a saga waits for the worker that knows it before any other one takes it."""
 
@@ -77,6 +80,8 @@ def saga_worker(
         activities=activities,
         graceful_shutdown_timeout=DRAIN,
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
+        max_concurrent_workflow_task_polls=POLLS,
+        nonsticky_to_sticky_poll_ratio=1 / POLLS,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         sticky_queue_schedule_to_start_timeout=KILLED_AFTER,
         deployment_config=None
