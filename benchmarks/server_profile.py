@@ -6,25 +6,18 @@ It samples the server while orders are carried out as in `make bench`, and print
 shares: by what kind of code was running, and by what it was running for.
 """
 
-import argparse
 import asyncio
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.contenders.serving import Task
-from benchmarks.contest import CONTENDERS, staged
+from benchmarks.contest import Stage
 from benchmarks.crowd import MeasurementFailed
 from benchmarks.go_symbols import GoSymbols, NoGoTable
-from demo.home import HomeTaken
+from benchmarks.sampling import Profiler
 from runtime.dev_server import find_binary
-from runtime.errors import RuntimeProblem
 
 Stack = tuple[str, ...]
 """Functions, the innermost first."""
@@ -87,60 +80,29 @@ def _first(stack: Stack, groups: Mapping[str, Collection[str]]) -> str | None:
     return next((it for it, marks in groups.items() if any(m in told for m in marks)), None)
 
 
-async def record(lane: str, orders: int, at_once: int, folder: Path) -> tuple[str, Path]:
-    """Carry out orders beside perf; what it has recorded, and the program it looked at."""
-    contender = next(it for it in CONTENDERS if it.name == lane)
-    output = folder / "perf.data"
-    async with staged([contender], folder, services=False) as stage:
-        process, task = stage.processes[lane], Task(orders, at_once)
-        await process.carry_out(replace(task, orders=at_once))  # Neither is new afterwards.
-        perf = await asyncio.create_subprocess_exec(
-            *("perf", "record", "--freq", "199", "-g", "--output", str(output)),
-            *("--pid", str(stage.servers["temporal"].pid)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            await process.carry_out(task)
-        finally:
-            if perf.returncode is None:
-                perf.send_signal(signal.SIGINT)
-            await perf.wait()
-        if not output.exists():
-            raise MeasurementFailed("perf has recorded nothing: may this user trace processes?")
-        program = (await find_binary(folder)).resolve()
+def _argv(stage: Stage, _: str, output: Path) -> Sequence[str]:
+    pid = str(stage.servers["temporal"].pid)
+    return ["record", "--freq", "199", "-g", "--output", str(output), "--pid", pid]
+
+
+def _read(output: Path) -> Counter[Stack]:
+    program = asyncio.run(find_binary(output.parent)).resolve()
     argv = ["perf", "script", "--input", str(output), "--fields", "comm,tid,ip,sym,dso"]
-    told = await asyncio.to_thread(
-        subprocess.run, argv, check=True, capture_output=True, text=True, errors="replace"
-    )
-    return told.stdout, program
-
-
-def main() -> int:
-    """Print both tables; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lane", choices=("stepwise", "express"), default="stepwise")
-    parser.add_argument("--orders", type=int, default=150)
-    parser.add_argument("--at-once", type=int, default=50)
-    given = parser.parse_args()
-    if shutil.which("perf") is None:
-        sys.stderr.write("server profile: not run, there is no perf on the PATH\n")
-        return 1
+    told = subprocess.run(argv, check=True, capture_output=True, text=True, errors="replace")
     try:
-        with tempfile.TemporaryDirectory(prefix="sp") as folder:
-            recording = record(given.lane, given.orders, given.at_once, Path(folder))
-            recorded, program = asyncio.run(recording)
-            found = list(stacks(recorded, program, GoSymbols.read(program)))
-    except (HomeTaken, MeasurementFailed, NoGoTable, RuntimeProblem) as problem:
-        sys.stderr.write(f"server profile: {problem}\n")
-        return 1
-    print(f"{len(found)} samples, {given.orders} orders, {given.lane}, {given.at_once} at once")
-    for title, group in (("what", kind), ("for what", purpose)):
-        print(f"\n{title}")
-        for name, count in Counter(map(group, found)).most_common():
-            print(f"{100 * count / len(found):6.1f} %  {name}")
-    return 0
+        return Counter(stacks(told.stdout, program, GoSymbols.read(program)))
+    except NoGoTable as problem:
+        raise MeasurementFailed(str(problem)) from problem
 
+
+PROFILER = Profiler(
+    of="server",
+    program="perf",
+    orders=150,
+    argv=_argv,
+    read=_read,
+    tables={"what": kind, "for what": purpose},
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROFILER.main(__doc__.splitlines()[0]))

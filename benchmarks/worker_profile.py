@@ -6,24 +6,14 @@ It samples whoever holds the interpreter while orders are carried out as in `mak
 two tables of shares: by whose code was running, and by what it was running for.
 """
 
-import argparse
-import asyncio
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.contenders.serving import Task
-from benchmarks.contest import CONTENDERS, staged
-from benchmarks.crowd import MeasurementFailed
+from benchmarks.contest import Stage
+from benchmarks.sampling import Profiler
 from benchmarks.stage import ContenderProcess
-from demo.home import HomeTaken
-from runtime.errors import RuntimeProblem
 
 RATE = 400
 """Samples a second."""
@@ -73,59 +63,23 @@ def counted(recorded: str) -> Counter[str]:
     return seen
 
 
-async def record(lane: str, orders: int, at_once: int, folder: Path) -> str:
-    """Carry out orders beside py-spy; what it has recorded."""
-    contender = next(it for it in CONTENDERS if it.name == lane)
-    output = folder / "stacks"
-    async with staged([contender], folder, services=False) as stage:
-        process, task = stage.processes[lane], Task(orders, at_once)
-        assert isinstance(process, ContenderProcess)
-        await process.carry_out(replace(task, orders=at_once))  # Neither is new afterwards.
-        spy = await asyncio.create_subprocess_exec(
-            *("py-spy", "record", "--gil", "--format", "raw", "--rate", str(RATE)),
-            *("--duration", "3600", "--output", str(output), "--pid", str(process.tree.pid)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            await process.carry_out(task)
-        finally:
-            if spy.returncode is None:
-                spy.send_signal(signal.SIGINT)
-            await spy.wait()
-    if not output.exists():
-        raise MeasurementFailed("py-spy has recorded nothing: may this user trace processes?")
-    return output.read_text()
+def _argv(stage: Stage, lane: str, output: Path) -> Sequence[str]:
+    process = stage.processes[lane]
+    assert isinstance(process, ContenderProcess)
+    return [
+        *("record", "--gil", "--format", "raw", "--rate", str(RATE), "--duration", "3600"),
+        *("--output", str(output), "--pid", str(process.tree.pid)),
+    ]
 
 
-def main() -> int:
-    """Print both tables; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lane", choices=("stepwise", "express"), default="stepwise")
-    parser.add_argument("--orders", type=int, default=300)
-    parser.add_argument("--at-once", type=int, default=50)
-    given = parser.parse_args()
-    if shutil.which("py-spy") is None:
-        sys.stderr.write("worker profile: not run, there is no py-spy on the PATH\n")
-        return 1
-    try:
-        with tempfile.TemporaryDirectory(prefix="wp") as folder:
-            recording = record(given.lane, given.orders, given.at_once, Path(folder))
-            found = counted(asyncio.run(recording))
-    except (HomeTaken, MeasurementFailed, RuntimeProblem) as problem:
-        sys.stderr.write(f"worker profile: {problem}\n")
-        return 1
-    samples = found.total()
-    print(f"{samples} samples, {given.orders} orders, {given.lane}, {given.at_once} at once")
-    for title, group in (("whose", owner), ("for what", purpose)):
-        shares: Counter[str] = Counter()
-        for stack, count in found.items():
-            shares[group(stack)] += count
-        print(f"\n{title}")
-        for name, count in shares.most_common():
-            print(f"{100 * count / samples:6.1f} %  {name}")
-    return 0
-
+PROFILER = Profiler(
+    of="worker",
+    program="py-spy",
+    orders=300,
+    argv=_argv,
+    read=lambda output: counted(output.read_text()),
+    tables={"whose": owner, "for what": purpose},
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROFILER.main(__doc__.splitlines()[0]))

@@ -4,10 +4,8 @@ The SDK makes a payload converter anew for each workflow task and each activity,
 bound to one. Pydantic's would each time begin without the validators that the one before has built.
 """
 
-import dataclasses
-
-from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
-from temporalio.converter import CompositePayloadConverter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter
 
 _CONVERTERS = tuple(PydanticPayloadConverter().converters.values())
 
@@ -20,7 +18,5 @@ class SharedPydanticConverter(CompositePayloadConverter):
         super().__init__(*_CONVERTERS)
 
 
-shared_pydantic_converter = dataclasses.replace(
-    pydantic_data_converter, payload_converter_class=SharedPydanticConverter
-)
+shared_pydantic_converter = DataConverter(payload_converter_class=SharedPydanticConverter)
 """The data converter of all clients that are not given another one."""
