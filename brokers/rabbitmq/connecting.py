@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from aio_pika import Connection
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.connection import make_url
 from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed
 
@@ -26,10 +26,39 @@ RuntimeError is what it raises for a connection or AMQP channel that has ended.
 """
 
 
+class _Connection(Connection):
+    """One whose AMQP channels have the numbers in turn.
+
+    The client alone takes a number again at once. When RabbitMQ has closed a channel, which is its
+    answer to whoever asks for a queue that is not there, it sometimes is not yet done with it then:
+    "second 'channel.open' seen", and the whole connection is gone.
+    """
+
+    _last = 0
+    """The number of the channel that was opened last."""
+
+    def channel(
+        self,
+        channel_number: int | None = None,
+        publisher_confirms: bool = True,
+        on_return_raises: bool = False,
+    ) -> AbstractChannel:
+        if channel_number is None and self.transport is not None:
+            client = self.transport.connection
+            # 0 is for no limit of the broker's.
+            limit = client.connection_tune.channel_max or 65535
+            turn = (number % limit + 1 for number in range(self._last, self._last + limit))
+            self._last = next((it for it in turn if it not in client.channels), 0)
+            if not self._last:
+                raise RuntimeError(f"all {limit} channels of a connection are open")
+            channel_number = self._last
+        return super().channel(channel_number, publisher_confirms, on_return_raises)
+
+
 async def connect(url: str) -> AbstractConnection:
     """A connection that does not come back by itself; raises one of AWAY."""
     # The robust kind restores an exclusive consumer again and again when somebody else has it.
-    connection = Connection(make_url(url))
+    connection = _Connection(make_url(url))
     try:
         await connection.connect(timeout=CONNECT_WITHIN)
     except BaseException:
