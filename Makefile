@@ -38,11 +38,12 @@ demo-choreography: $(STAMP) ## run orders by events alone, and show each chain
 	@$(BIN)/python -m demo.choreography
 
 test: $(STAMP) $(RABBITMQ) ## run the tests
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not long and not slow and not alone'
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m 'not long and not slow and not alone'
+	@$(BIN)/python -m pytest -m 'alone and not long'
 
 test-long: $(STAMP) $(RABBITMQ) ## run the longer tests: every promise of every broker, replays, processes that are killed
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m long
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'long and not alone'
+	@$(BIN)/python -m pytest -m 'alone and long'
 
 test-slow: $(STAMP) $(RABBITMQ) ## run the longest tests: demo, benchmarks, a read database that hangs
 	@$(BIN)/python -m pytest -m slow

@@ -17,7 +17,7 @@ SHARED = {
     "sns-sqs": ("conformance_sns_sqs", "sns_sqs", "sns_sqs_settings"),
 }
 """Files of tests/brokers that share a server, since one takes seconds to start."""
-LONGER = frozenset(
+SLOW_PROMISES = frozenset(
     f"tests/brokers/test_conformance_{its}"
     for its in (
         "kafka.py::TestCarrying::test_a_group_that_comes_late_begins_where_the_broker_does",
@@ -35,6 +35,7 @@ LONGER = frozenset(
         "kafka.py::TestSharing::test_what_is_done_while_an_earlier_one_is_not_comes_no_more",
         "kafka.py::TestSharing::test_what_is_released_comes_again_in_its_place",
         "rabbitmq.py::TestRabbitMQ::test_a_restart_is_told_and_outlived",
+        "rabbitmq.py::TestRabbitMQ::test_what_a_killed_consumer_held_comes_again_in_order",
         "sns_sqs.py::TestSnsSqs::test_a_restart_is_told_and_outlived",
         "sns_sqs.py::TestSnsSqs::test_a_slow_consumer_holds_no_more_than_its_prefetch",
         "sns_sqs.py::TestSnsSqs::test_consumers_come_and_go_and_no_key_is_with_two_of_them",
@@ -43,7 +44,24 @@ LONGER = frozenset(
         "sns_sqs.py::TestSnsSqs::test_what_waits_does_not_fill_the_memory_of_a_slow_consumer",
     )
 )
-"""Promises that are slow on these brokers: `make test-long` asks them for these as well."""
+"""Promises that are slow on these brokers."""
+CHARGED_TWICE = "test_charges_and_refunds_that_come_twice_and_at_once_add_up"
+SLOW_CASES = frozenset(
+    f"tests/{its}"
+    for its in (
+        "matrix/test_trip_matrix.py::test_a_trip[book-car/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[book-hotel/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[insure/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[look-up-trip/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[pay-by-card/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[send-ticket/killed-during]",
+        "services/test_reservations.py::test_a_hundred_takers_of_fifty_pieces[postgresql]",
+        f"services/test_accounts.py::{CHARGED_TWICE}[postgresql]",
+    )
+)
+"""Cases of a test that others are much the same as."""
+LONGER = SLOW_PROMISES | SLOW_CASES
+"""What `make test-long` runs, and `make test` does not."""
 APART = "tests/brokers/test_conformance_kafka.py"
 """Its classes wait more than they work, so each may be elsewhere, with a server of its own."""
 _GROUP = {f"tests/brokers/test_{it}.py": name for name, its in SHARED.items() for it in its}

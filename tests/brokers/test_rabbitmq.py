@@ -11,7 +11,9 @@ from cloudevents.core.formats.json import JSONFormat
 from brokers.envelope import Message
 from brokers.port import Broker, Channel, Subscription
 from brokers.rabbitmq import RabbitBroker
+from brokers.rabbitmq.connecting import connect
 from brokers.rabbitmq.layout import DELIVERIES, earlier_of
+from brokers.rabbitmq.lookup import exists
 from brokers.rabbitmq.partition import RabbitDelivery
 from runtime.errors import SettingsError
 from tests.brokers.promises.carrying import log_of
@@ -177,3 +179,19 @@ async def test_what_cannot_be_acknowledged_any_more_comes_again(
         await held._partition.amqp.close()
         await held.ack()
         assert await ids(deliveries, 1) == ["a-0"]
+
+
+async def test_the_number_of_a_channel_that_the_broker_has_closed_is_not_taken_again_at_once(
+    rabbitmq_url: str,
+) -> None:
+    async with await connect(rabbitmq_url) as connection, connection.channel() as kept:
+        assert kept.number == 1
+        for _ in range(3):
+            assert not await exists(connection, "nothing")
+        assert (await connection.channel()).number == 5
+        transport = connection.transport
+        assert transport is not None
+        transport.connection.connection_tune.channel_max = 6
+        numbers = [(await connection.channel()).number for _ in range(3)]
+        # In turn, and those that are open are left out.
+        assert numbers == [6, 2, 3]

@@ -8,8 +8,6 @@ import pytest
 
 from brokers.port import BrokerUnreachable, Channel
 from brokers.rabbitmq import RabbitBroker, connecting
-from brokers.rabbitmq.connecting import connect
-from brokers.rabbitmq.lookup import exists
 from tests.ports import free_port
 
 
@@ -41,19 +39,3 @@ def test_nothing_is_left_of_a_connection_that_got_no_answer(
     monkeypatch.setattr(connecting, "CONNECT_WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         publish_in_vain(silent.getsockname()[1])
-
-
-async def test_the_number_of_a_channel_that_the_broker_has_closed_is_not_taken_again_at_once(
-    rabbitmq_url: str,
-) -> None:
-    async with await connect(rabbitmq_url) as connection, connection.channel() as kept:
-        assert kept.number == 1
-        for _ in range(3):
-            assert not await exists(connection, "nothing")
-        assert (await connection.channel()).number == 5
-        transport = connection.transport
-        assert transport is not None
-        transport.connection.connection_tune.channel_max = 6
-        numbers = [(await connection.channel()).number for _ in range(3)]
-        # In turn, and those that are open are left out.
-        assert numbers == [6, 2, 3]

@@ -21,7 +21,7 @@ from tests.integration.processes import eventually
 from tests.integration.shops import ENDPOINTS
 from tests.integration.stage import NOWHERE, Stage, an_order
 
-SHORT = {"none", "lost-answers"}
+SHORT = {"none"}
 """The faults that `make test` has time for; `make test-long` has them all."""
 
 

@@ -181,6 +181,7 @@ END"""
 """Never ends, in the middle of a transaction."""
 
 
+@pytest.mark.long
 async def test_killed_on_the_way_and_started_again_it_ends_the_same(
     working: Shop, here: Here
 ) -> None:

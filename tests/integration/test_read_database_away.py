@@ -103,7 +103,13 @@ async def check_caught_up(
     assert [row and row.status for row in rows] == [outcome.status for outcome in ended]
 
 
-@pytest.mark.parametrize("mode", ["refuse", pytest.param("hang", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("refuse", marks=pytest.mark.long),
+        pytest.param("hang", marks=pytest.mark.slow),
+    ],
+)
 async def test_orders_are_as_fast_without_it(
     stage: Stage, beside: Stage, proxy: Proxy, mode: Mode
 ) -> None:

@@ -26,6 +26,7 @@ ENDS_IN_A_PAUSE = Script(
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(7200)  # For the long profile, and a failing script is played many times.
 @given(script=scripts(TRIP))
 @example(script=PIVOT_UNDONE_BY_HAND)

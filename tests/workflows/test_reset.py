@@ -102,6 +102,7 @@ async def test_a_completed_saga_completes_again_from_anywhere(real_order: Order)
         await tell_alike(order, *runs)
 
 
+@pytest.mark.long
 async def test_a_compensated_saga_stays_compensated_from_anywhere(real_order: Order) -> None:
     order = real_order
     order.participants.refuse("create-shipment")
