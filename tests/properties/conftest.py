@@ -21,7 +21,7 @@ _COMMON = settings(
     # To explain a script would play it some more times, and it explains itself.
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
-settings.register_profile("default", _COMMON, max_examples=30, derandomize=True)
+settings.register_profile("default", _COMMON, max_examples=20, derandomize=True)
 settings.register_profile("long", _COMMON, max_examples=5000, derandomize=False, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -12,6 +12,7 @@ from runtime.search_attributes import register_search_attributes
 from saga import SagaPlugin
 from tests.binaries import DEV_SERVER, TEST_SERVER
 from tests.orders import Order, working
+from tests.workflows.caching import CACHES
 from tests.workflows.express import Express
 
 
@@ -57,13 +58,7 @@ async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
-@pytest_asyncio.fixture(
-    loop_scope="session",
-    params=[
-        pytest.param(1000, id="cached"),
-        pytest.param(0, id="replayed", marks=pytest.mark.long),
-    ],
-)
+@pytest_asyncio.fixture(loop_scope="session", params=CACHES)
 async def order(
     request: pytest.FixtureRequest, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Order]:

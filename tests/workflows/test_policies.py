@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from saga import Repair, RepairAction, Request, SagaInput, SagaOutcome, Sagas, Status, StepStatus
 from tests.trips import BRIEF, Agency, BookTrip, TripSaga
+from tests.workflows.caching import CACHES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -73,7 +74,7 @@ async def booking(
         yield trip
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=[1000, 0], ids=["cached", "replayed"])
+@pytest_asyncio.fixture(loop_scope="session", params=CACHES)
 async def trip(
     request: pytest.FixtureRequest, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Trip]:

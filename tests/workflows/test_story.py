@@ -14,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from contracts.commands import ChargePayment, CreateOrder, CreateShipment, PlaceOrder, ReserveStock
 from saga import Cause, Saga, SagaOutcome, Status, StepRefused, StepStatus, StepUnanswered
 from tests.orders import Order, new_order, working
+from tests.workflows.caching import CACHES
 from workflows.order import (
     OrderSaga,
     charge_payment,
@@ -26,7 +27,7 @@ Flow = Callable[[OrderSaga, Saga, PlaceOrder], Awaitable[None]]
 Place = Callable[[Flow], Awaitable[WorkflowHandle[OrderSaga, SagaOutcome]]]
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=[1000, 0], ids=["cached", "replayed"])
+@pytest_asyncio.fixture(loop_scope="session", params=CACHES)
 async def order(
     request: pytest.FixtureRequest, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Order]:
