@@ -39,11 +39,11 @@ demo-choreography: $(STAMP) ## run orders by events alone, and show each chain
 
 test: $(STAMP) $(RABBITMQ) ## run the tests
 	@$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m 'not long and not slow and not alone'
-	@$(BIN)/python -m pytest -m 'alone and not long'
+	@$(BIN)/python -m pytest -m 'alone and not long' tests/integration
 
 test-long: $(STAMP) $(RABBITMQ) ## run the longer tests: every promise of every broker, replays, processes that are killed
 	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'long and not alone'
-	@$(BIN)/python -m pytest -m 'alone and long'
+	@$(BIN)/python -m pytest -m 'alone and long' tests/integration
 
 test-slow: $(STAMP) $(RABBITMQ) ## run the longest tests: demo, benchmarks, a read database that hangs
 	@$(BIN)/python -m pytest -m slow

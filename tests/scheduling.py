@@ -50,10 +50,12 @@ SLOW_CASES = frozenset(
     f"tests/{its}"
     for its in (
         "matrix/test_trip_matrix.py::test_a_trip[book-car/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[book-flight/killed-during]",
         "matrix/test_trip_matrix.py::test_a_trip[book-hotel/killed-during]",
         "matrix/test_trip_matrix.py::test_a_trip[insure/killed-during]",
         "matrix/test_trip_matrix.py::test_a_trip[look-up-trip/killed-during]",
         "matrix/test_trip_matrix.py::test_a_trip[pay-by-card/killed-during]",
+        "matrix/test_trip_matrix.py::test_a_trip[pay-by-invoice/killed-during]",
         "matrix/test_trip_matrix.py::test_a_trip[send-ticket/killed-during]",
         "services/test_reservations.py::test_a_hundred_takers_of_fifty_pieces[postgresql]",
         f"services/test_accounts.py::{CHARGED_TWICE}[postgresql]",

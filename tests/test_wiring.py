@@ -108,3 +108,9 @@ def test_what_is_longer_is_there(nodeid: str) -> None:
     path, *names = nodeid.partition("[")[0].split("::")
     module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
     assert callable(functools.reduce(getattr, names, module))
+
+
+def test_whatever_runs_alone_is_where_make_looks_for_it() -> None:
+    tests = (ROOT / "tests").rglob("test_*.py")
+    marked = [path for path in tests if "\n@pytest.mark.alone" in path.read_text()]
+    assert {path.parent.name for path in marked} == {"integration"}

@@ -79,6 +79,7 @@ async def replays(history: WorkflowHistory) -> None:
     await replayer.replay_workflow(history)
 
 
+@pytest.mark.long
 async def test_a_completed_saga_completes_again_from_anywhere(real_order: Order) -> None:
     order = real_order
     first = await order.place()
