@@ -10,7 +10,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import RuntimeProblem
 from saga.envelope import Event, JsonObject
-from saga.run_log import RunLog, follow_run, read_run
+from saga.run_log import RunLog
+from saga.run_reader import follow_run, read_run
 from saga.state import SagaState, fold
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -15,6 +15,7 @@ from tests.integration.processes import eventually
 from tests.integration.shops import Shops
 from tests.integration.stage import an_order
 from tests.ports import free_ports
+from workers.sagas import POLLS
 
 READY_WITHIN = 6.0
 """Seconds from the command to the first order, everything embedded."""
@@ -27,6 +28,14 @@ async def leaves(house: House, number: signal.Signals = signal.SIGTERM) -> None:
     assert not any("Traceback" in line for line in house.workers[-1].lines)
     assert house.processes() == []
     assert house.record.processes == {}
+
+
+def polls(metrics: str, of: str) -> int:
+    """How many polls wait for the sagas' tasks, by the SDK's metrics."""
+    labels = (f'poller_type="{of}"', 'task_queue="sagas"')
+    lines = [line for line in metrics.splitlines() if line.startswith("temporal_num_pollers{")]
+    [line] = [line for line in lines if all(label in line for label in labels)]
+    return int(float(line.rpartition(" ")[2]))
 
 
 @pytest.mark.alone
@@ -49,6 +58,9 @@ async def test_one_command_and_orders_are_taken(house: House) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         told = (await client.get(f"http://127.0.0.1:{metrics}/metrics")).text
     assert 'activity_type="charge_payment"' in told
+    # Of a backlog it takes in no more than it works off.
+    assert polls(told, "workflow_task") == 1
+    assert polls(told, "sticky_workflow_task") == POLLS - 1
     await leaves(house, signal.SIGINT)
 
 

@@ -21,7 +21,7 @@ from read_model.event_store import event_of, event_row
 from read_model.projector import row_of
 from read_model.tables import EventRow
 from saga import Batch, Call, Event, JsonObject, SagaInput, Status, fold
-from saga.run_log import read_run
+from saga.run_reader import read_run
 from saga.versions import NewerSchema
 from tests.replay.record import FIRST_VERSION, load
 
