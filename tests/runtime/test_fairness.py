@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHandle
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import ListTaskQueuePartitionsRequest
+from temporalio.client import Client, WorkflowHandle
 
 from benchmarks.counted_worker import workers
 from benchmarks.instant import InstantParticipants
@@ -32,6 +34,15 @@ def an_order(customer: str) -> PlaceOrder:
     )
 
 
+async def partitions_of(queue: str, client: Client) -> int:
+    """How many partitions the server writes its workflow tasks to."""
+    asked = ListTaskQueuePartitionsRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue)
+    )
+    told = await client.workflow_service.list_task_queue_partitions(asked)
+    return len(told.workflow_task_queue_partitions)
+
+
 async def taken_up(saga: WorkflowHandle[object, SagaOutcome]) -> int:
     """When a worker took its first task, in nanoseconds."""
     async for event in saga.fetch_history_events():
@@ -46,6 +57,8 @@ async def taken_up(saga: WorkflowHandle[object, SagaOutcome]) -> int:
 async def test_a_late_order_does_not_wait_for_another_customers_backlog(settings: Settings) -> None:
     async with Embedded(settings, [temporal_server(settings)]):
         client = await connect(settings, plugins=[SagaPlugin()])
+        # Turns are taken within a partition.
+        assert await partitions_of(QUEUE, client) == 1
         sagas = Sagas(client, QUEUE)
 
         async def placed(customer: str) -> WorkflowHandle[object, SagaOutcome]:
