@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from cli import ask
 from read_model.database import open_database
@@ -16,6 +14,7 @@ from tests.cli.here import Here
 from tests.cli.shop import ORDER, Shop
 from tests.integration.commands import Ran
 from tests.integration.processes import eventually
+from tests.resets import reset_run, workflow_tasks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,20 +43,7 @@ async def reset(shop: Shop, order_id: str) -> None:
     """Have a new run go on from the last workflow task."""
     client = shop.env.client
     history = await client.get_workflow_handle(f"order-{order_id}").fetch_history()
-    completed = [
-        event.event_id
-        for event in history.events
-        if event.HasField("workflow_task_completed_event_attributes")
-    ]
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=f"order-{order_id}"),
-            reason="by a test",
-            request_id=str(uuid4()),
-            workflow_task_finish_event_id=completed[-1],
-        )
-    )
+    await reset_run(client, f"order-{order_id}", to=workflow_tasks(history)[-1])
 
 
 async def test_a_row_comes_to_say_that_its_saga_was_terminated(

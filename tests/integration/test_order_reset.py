@@ -1,17 +1,14 @@
 """Orders that someone resets: the services are asked again by key, and nothing happens twice."""
 
-from uuid import uuid4
-
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from read_model.event_store import EventStore
 from read_model.projector import row_of
 from saga import Cause, Status, fold, read_saga, told_last
 from tests.integration.checks import check_completed, check_undone
 from tests.integration.stage import NOWHERE, Handle, Stage, an_order
+from tests.resets import reset_run
 from workflows.order import OrderSaga
 
 UNDONE = {"order": "cancelled", "payment": "refunded", "reservation": "released"}
@@ -26,18 +23,8 @@ async def reset(stage: Stage, handle: Handle) -> Handle:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
         and event.activity_task_scheduled_event_attributes.activity_id == "create-shipment"
     )
-    reply = await stage.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=stage.client.namespace,
-            workflow_execution=WorkflowExecution(
-                workflow_id=handle.id, run_id=handle.result_run_id or ""
-            ),
-            reason="a test of resets",
-            workflow_task_finish_event_id=task,
-            request_id=str(uuid4()),
-        )
-    )
-    return stage.client.get_workflow_handle_for(OrderSaga.run, handle.id, run_id=reply.run_id)
+    run_id = await reset_run(stage.client, handle.id, to=task, run_id=handle.result_run_id or "")
+    return stage.client.get_workflow_handle_for(OrderSaga.run, handle.id, run_id=run_id)
 
 
 @pytest.mark.parametrize("ship_to", ["1 Main St, Springfield", NOWHERE], ids=["done", "undone"])

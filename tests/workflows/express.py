@@ -7,9 +7,6 @@ from datetime import timedelta
 
 import pytest
 from pydantic import BaseModel
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
@@ -19,6 +16,7 @@ from saga import Lane, SagaInput, SagaOutcome, SagaPlugin, Sagas, read_saga
 from saga.lane import InExpress
 from tests.fakes import FakeReadDatabase
 from tests.orders import Order, new_order
+from tests.resets import reset_run, workflow_tasks
 from workflows.order import OrderSaga
 
 FORWARD = [step.name for step in OrderSaga.steps]
@@ -98,22 +96,9 @@ async def replays(handle: Handle) -> None:
 
 async def reset(express: Express, handle: Handle, choose: Callable[[list[int]], int]) -> Handle:
     history = await handle.fetch_history()
-    tasks = [
-        event.event_id
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-    client = express.order.env.client
-    reply = await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=handle.id),
-            reason="test",
-            workflow_task_finish_event_id=choose(tasks),
-            request_id=handle.id,
-        )
-    )
-    return client.get_workflow_handle_for(OrderSaga.run, handle.id, run_id=reply.run_id)
+    client, to = express.order.env.client, choose(workflow_tasks(history))
+    run_id = await reset_run(client, handle.id, to=to)
+    return client.get_workflow_handle_for(OrderSaga.run, handle.id, run_id=run_id)
 
 
 def lose_a_lane(

@@ -8,7 +8,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from saga import Request, Status, read_saga, told_last
 from tests.orders import new_order, working
-from tests.workflows.test_reset import history, reset, workflow_tasks
+from tests.resets import workflow_tasks
+from tests.workflows.resetting import history, reset
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
