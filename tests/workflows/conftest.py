@@ -14,6 +14,7 @@ from tests.binaries import DEV_SERVER, TEST_SERVER
 from tests.orders import Order, working
 from tests.workflows.caching import CACHES
 from tests.workflows.express import Express
+from tests.workflows.trip import Trip, booking
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,12 @@ async def express(dev_server: WorkflowEnvironment) -> AsyncIterator[Express]:
     saga, rows = it.workers()
     async with saga, rows:
         yield it
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=CACHES)
+async def trip(
+    request: pytest.FixtureRequest, time_skipping: WorkflowEnvironment
+) -> AsyncIterator[Trip]:
+    """One on the time-skipping server; `replayed` runs every task from the first event."""
+    async with booking(time_skipping, max_cached_workflows=request.param) as trip:
+        yield trip
