@@ -195,3 +195,6 @@ async def test_the_number_of_a_channel_that_the_broker_has_closed_is_not_taken_a
         numbers = [(await connection.channel()).number for _ in range(3)]
         # In turn, and those that are open are left out.
         assert numbers == [6, 2, 3]
+        assert (await connection.channel()).number == 4
+        with pytest.raises(RuntimeError, match="all 6 channels"):
+            connection.channel()
