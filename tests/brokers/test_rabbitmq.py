@@ -197,4 +197,4 @@ async def test_the_number_of_a_channel_that_the_broker_has_closed_is_not_taken_a
         assert numbers == [6, 2, 3]
         assert (await connection.channel()).number == 4
         with pytest.raises(RuntimeError, match="all 6 channels"):
-            connection.channel()
+            _ = connection.channel()
