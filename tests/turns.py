@@ -15,7 +15,8 @@ from saga.events import StepFailed
 from saga.log import Log
 from saga.orchestrator import Orchestrator
 from saga.steps import AnyActivity
-from tests.trips import Booked, BookTrip, GivenBack
+from tests.agency import Booked, GivenBack
+from tests.trips import BookTrip
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

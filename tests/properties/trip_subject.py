@@ -5,15 +5,8 @@ from temporalio import workflow
 from activities.projection import projection
 from saga import Saga, SagaInput, SagaKind, SagaOutcome, SagaWorkflow
 from saga.testing import Subject
-from tests.trips import (
-    Book,
-    BookTrip,
-    book_car,
-    book_flight,
-    book_hotel,
-    pay_trip,
-    send_tickets,
-)
+from tests.agency import Book
+from tests.trips import BookTrip, book_car, book_flight, book_hotel, pay_trip, send_tickets
 
 COURSE = ("book-flight", "book-hotel", "book-hotel~2", "book-car", "pay-trip", "send-tickets")
 

@@ -8,7 +8,8 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
 from saga import FailureKind, Repair, RepairAction, Request, Saga, Status
-from tests.trips import Book, book_car, book_flight, book_hotel, book_train, pay_trip, send_tickets
+from tests.agency import Book
+from tests.trips import book_car, book_flight, book_hotel, book_train, pay_trip, send_tickets
 from tests.turns import Turns
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")

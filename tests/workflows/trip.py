@@ -11,7 +11,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from saga import Repair, RepairAction, SagaInput, SagaOutcome, Sagas
-from tests.trips import Agency, BookTrip, TripSaga
+from tests.agency import Agency
+from tests.trips import BookTrip, TripSaga
 
 
 @dataclass
