@@ -1,4 +1,4 @@
-"""Two databases to run the read model on."""
+"""Two databases to run the read model on, and sagas in them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from read_model.database import open_database
 from read_model.migration import migrate
+from read_model.projector import SagaProjector
+from saga import fold
 from tests.postgres import postgres_database
+from tests.read_model.drifting import ALL, History, Server
+from tests.read_model.states import a_log
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -45,3 +49,14 @@ async def engine(empty: AsyncEngine) -> AsyncEngine:
     """A database that is up to date."""
     await migrate(empty)
     return empty
+
+
+@pytest_asyncio.fixture
+async def server(engine: AsyncEngine) -> Server:
+    """Three sagas that have been projected as their histories say."""
+    server = Server()
+    for saga in ALL:
+        log = a_log(saga.removeprefix("order-"))
+        server.histories[saga] = History(log)
+        await SagaProjector(engine).project(fold(log), log)
+    return server

@@ -20,6 +20,7 @@ START = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 EPOCH = 1_772_366_400_000
 """Milliseconds, as in a run's id: more than 32 bits."""
 
+Log = list[Event[Any]]
 Told = tuple[DomainEvent, str | None, Direction | None]
 
 
@@ -161,3 +162,32 @@ def stuck(
         ),
     ]
     return fold(log_of(saga, told, start=start))
+
+
+class Booked(Answer):
+    """A fact about one of several things."""
+
+    aggregate_type = "Booking"
+    thing: str
+    note: object = None
+
+    @property
+    def aggregate_id(self) -> str:
+        return self.thing
+
+
+def a_log(business_id: str = "o-1", *, epoch: int = EPOCH) -> Log:
+    """A whole saga; what it booked is its own."""
+    saga = f"order-{business_id}"
+    return log_of(
+        saga,
+        [
+            of_saga(begun(business_id)),
+            sent(saga, "zip"),
+            (Booked(thing=f"{business_id}/zip"), "zip", Direction.DO),
+            sent(saga, "apply"),
+            (Booked(thing=f"{business_id}/apply"), "apply", Direction.DO),
+            of_saga(SagaCompleted(saga_id=saga)),
+        ],
+        epoch=epoch,
+    )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, inspect, select, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,41 +17,10 @@ from read_model.projector import SagaProjector, Told, write
 from read_model.queries import ReadModel
 from read_model.tables import EVENTS
 from saga import Direction, Event, SagaState, fold
-from saga.events import SagaCompleted
-from tests.read_model.states import EPOCH, Answer, begun, log_of, of_saga, sent
+from tests.read_model.kept import rows
+from tests.read_model.states import EPOCH, Booked, Log, a_log, log_of
 
 pytestmark = pytest.mark.asyncio
-
-Log = list[Event[Any]]
-
-
-class Booked(Answer):
-    """A fact about one of several things."""
-
-    aggregate_type = "Booking"
-    thing: str
-    note: object = None
-
-    @property
-    def aggregate_id(self) -> str:
-        return self.thing
-
-
-def a_log(business_id: str = "o-1", *, epoch: int = EPOCH) -> Log:
-    """A whole saga; what it booked is its own."""
-    saga = f"order-{business_id}"
-    return log_of(
-        saga,
-        [
-            of_saga(begun(business_id)),
-            sent(saga, "zip"),
-            (Booked(thing=f"{business_id}/zip"), "zip", Direction.DO),
-            sent(saga, "apply"),
-            (Booked(thing=f"{business_id}/apply"), "apply", Direction.DO),
-            of_saga(SagaCompleted(saga_id=saga)),
-        ],
-        epoch=epoch,
-    )
 
 
 def batches(log: Log, size: int) -> list[tuple[SagaState, Log]]:
@@ -62,12 +31,6 @@ def batches(log: Log, size: int) -> list[tuple[SagaState, Log]]:
 
 def told(events: Sequence[Event[Any]]) -> list[dict[str, Any]]:
     return [it.model_dump(mode="json") for it in events]
-
-
-async def rows(engine: AsyncEngine) -> list[dict[str, Any]]:
-    query = select(EVENTS).order_by(EVENTS.c.saga_id, EVENTS.c.epoch, EVENTS.c.position)
-    async with engine.connect() as connected:
-        return [dict(row) for row in (await connected.execute(query)).mappings()]
 
 
 async def test_the_events_come_back_as_they_were_told(engine: AsyncEngine) -> None:
