@@ -14,9 +14,7 @@ from runtime.participants import all_answer
 from runtime.processes import EmbeddedProcess, Port, Ports
 from runtime.settings import Settings
 from tests import ports
-
-Standin = Callable[..., EmbeddedProcess]
-Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+from tests.runtime.embedding import Eventually, Standin
 
 
 @pytest.fixture
