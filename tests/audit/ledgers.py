@@ -168,6 +168,8 @@ def _failure(step: str) -> StepFailed:
 
 
 COMPLETED = Story().did(*STEPS).completed()
+RUNNING = Story().did("create-order", "charge-payment").log()
+"""Charged, and not yet further."""
 COMPENSATED = (
     Story()
     .did("create-order", "charge-payment", "reserve-stock")
@@ -233,3 +235,5 @@ ALL = Kept((ORDERED,), (CHARGED,), (RESERVED,), (SHIPPED,))
 """What is kept for a completed order."""
 NONE = Kept((CANCELLED,), (REFUNDED,), (RELEASED,))
 """What is kept for a compensated order."""
+HALF = Kept((PENDING,), (CHARGED,))
+"""What is kept for one that was charged, and is under way."""
