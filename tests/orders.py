@@ -27,6 +27,15 @@ from tests.fakes import FakeParticipants, FakeReadDatabase
 from workflows.order import OrderSaga
 
 CUSTOMER = Request(by="C-1", reason="changed their mind")
+FORWARD = [step.name for step in OrderSaga.steps]
+UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
+PIVOT = "create-shipment"
+
+
+def done_and_undone(*, until: str) -> list[str]:
+    """The ledger of an order whose steps before `until` were done, then undone in reverse."""
+    before = FORWARD.index(until)
+    return FORWARD[:before] + UNDOS[:before][::-1]
 
 
 @dataclass

@@ -19,8 +19,6 @@ from tests.orders import Order, new_order
 from tests.resets import reset_run, workflow_tasks
 from workflows.order import OrderSaga
 
-FORWARD = [step.name for step in OrderSaga.steps]
-UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
 Handle = WorkflowHandle[OrderSaga, SagaOutcome]
 
 

@@ -8,7 +8,6 @@ from tests.orders import Order
 from tests.resets import reset_run
 from workflows.order import OrderSaga
 
-FORWARD = [step.name for step in OrderSaga.steps]
 """What an order does, in this order."""
 
 

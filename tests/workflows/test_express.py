@@ -13,7 +13,8 @@ from runtime.correlation import Correlation, current
 from saga import Batch, Call, Cause, Event, Lane, Status
 from saga.correlation import of_call
 from tests.fakes import FakeReadDatabase
-from tests.workflows.express import FORWARD, UNDOS, Express, replays, reset, told
+from tests.orders import FORWARD, UNDOS
+from tests.workflows.express import Express, replays, reset, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -16,7 +16,8 @@ from contracts.commands import (
     ReserveStock,
 )
 from saga import Saga, Status
-from tests.workflows.express import FORWARD, Express, Handle, replays
+from tests.orders import FORWARD
+from tests.workflows.express import Express, Handle, replays
 from workflows.order import (
     OrderSaga,
     charge_payment,
