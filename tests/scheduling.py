@@ -4,19 +4,32 @@ from xdist.scheduler import LoadFileScheduling
 
 SHARED = {
     "rabbitmq": (
-        "conformance_rabbitmq",
-        "rabbitmq",
-        "rabbitmq_wire",
-        "request_reply",
-        "choreography_killed",
-        "dead_letter_commands",
-        "inbox_killed",
-        "outage_over_rabbitmq",
-        "sigterm",
+        "brokers/test_conformance_rabbitmq.py",
+        "brokers/test_rabbitmq.py",
+        "brokers/test_rabbitmq_wire.py",
+        "brokers/test_request_reply.py",
+        "brokers/test_choreography_killed.py",
+        "brokers/test_dead_letter_commands.py",
+        "brokers/test_inbox_killed.py",
+        "brokers/test_outage_over_rabbitmq.py",
+        "brokers/test_sigterm.py",
     ),
-    "sns-sqs": ("conformance_sns_sqs", "sns_sqs", "sns_sqs_settings"),
+    "sns-sqs": (
+        "brokers/test_conformance_sns_sqs.py",
+        "brokers/test_sns_sqs.py",
+        "brokers/test_sns_sqs_settings.py",
+    ),
+    "stage": (
+        "integration/test_cost.py",
+        "integration/test_event_table.py",
+        "integration/test_order_accounts.py",
+        "integration/test_order_outages.py",
+        "integration/test_order_reset.py",
+        "integration/test_order_story.py",
+        "integration/test_read_database_away.py",
+    ),
 }
-"""Files of tests/brokers that share a server, since one takes seconds to start."""
+"""Files that share servers, since to start them takes seconds."""
 SLOW_PROMISES = frozenset(
     f"tests/brokers/test_conformance_{its}"
     for its in (
@@ -49,14 +62,10 @@ CHARGED_TWICE = "test_charges_and_refunds_that_come_twice_and_at_once_add_up"
 SLOW_CASES = frozenset(
     f"tests/{its}"
     for its in (
-        "matrix/test_trip_matrix.py::test_a_trip[book-car/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[book-flight/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[book-hotel/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[insure/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[look-up-trip/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[pay-by-card/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[pay-by-invoice/killed-during]",
-        "matrix/test_trip_matrix.py::test_a_trip[send-ticket/killed-during]",
+        "matrix/test_order_matrix.py::test_an_order[confirm-order/killed-during]",
+        "matrix/test_order_matrix.py::test_an_order[create-order/killed-during]",
+        "matrix/test_order_matrix.py::test_an_order[reserve-stock/killed-during]",
+        "services/test_accounts.py::test_a_hundred_want_the_money_of_one[postgresql]",
         "services/test_reservations.py::test_a_hundred_takers_of_fifty_pieces[postgresql]",
         f"services/test_accounts.py::{CHARGED_TWICE}[postgresql]",
     )
@@ -66,7 +75,7 @@ LONGER = SLOW_PROMISES | SLOW_CASES
 """What `make test-long` runs, and `make test` does not."""
 APART = "tests/brokers/test_conformance_kafka.py"
 """Its classes wait more than they work, so each may be elsewhere, with a server of its own."""
-_GROUP = {f"tests/brokers/test_{it}.py": name for name, its in SHARED.items() for it in its}
+_GROUP = {f"tests/{it}": name for name, its in SHARED.items() for it in its}
 
 
 class ByServer(LoadFileScheduling):

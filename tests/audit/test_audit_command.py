@@ -260,7 +260,7 @@ async def test_orders_that_run_meanwhile_are_no_breach(audited: Audited, here: H
     await stage.end(an_order())
 
     async def crowd() -> None:
-        for _ in range(3):
+        for _ in range(2):
             good, bad = [an_order() for _ in range(3)], [an_order(ship_to=NOWHERE)]
             await asyncio.gather(*(stage.end(order) for order in (*good, *bad)))
 

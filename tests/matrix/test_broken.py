@@ -68,6 +68,7 @@ async def test_a_broken_saga_is_found_out(
 
 
 # Not cancel-between: on the bare SDK a cancel and the pivot's answer may come in one moment.
+@pytest.mark.long
 @pytest.mark.parametrize(
     "case_id", sorted({case_id for _, case_id, _ in CAUGHT if "between" not in case_id})
 )

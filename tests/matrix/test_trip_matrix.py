@@ -6,6 +6,8 @@ from saga.testing import Verdict
 from tests.matrix.trip import SUBJECT
 
 
+# An order and the trip of the examples go through a matrix in `make test`.
+@pytest.mark.long
 @pytest.mark.saga_matrix(SUBJECT)
 def test_a_trip(saga_verdict: Verdict) -> None:
     assert saga_verdict.ok, str(saga_verdict)

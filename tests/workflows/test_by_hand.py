@@ -18,13 +18,9 @@ from contracts.commands import Line, PlaceOrder
 from contracts.sagas import ORDER
 from saga import Cause, SagaInput, SagaOutcome, Status
 from tests.fakes import FakeParticipants, FakeReadDatabase
-from tests.orders import CUSTOMER
-from workflows.order import OrderSaga
+from tests.orders import CUSTOMER, FORWARD, UNDOS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-FORWARD = [step.name for step in OrderSaga.steps]
-UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
 
 
 @pytest.mark.parametrize("ending", list(ENDINGS))
@@ -86,6 +82,7 @@ async def opponent(dev_server: WorkflowEnvironment) -> AsyncIterator[Opponent]:
         yield it
 
 
+@pytest.mark.long
 async def test_by_hand_an_order_completes(opponent: Opponent) -> None:
     handle = await opponent.place()
     outcome = await handle.result()
@@ -98,6 +95,7 @@ async def test_by_hand_an_order_completes(opponent: Opponent) -> None:
     assert sorted(event.position for batch in batches for event in batch.events) == list(range(12))
 
 
+@pytest.mark.long
 async def test_by_hand_a_refusal_undoes_in_reverse(opponent: Opponent) -> None:
     opponent.participants.refuse("create-shipment")
     outcome = await (await opponent.place()).result()
@@ -105,6 +103,7 @@ async def test_by_hand_a_refusal_undoes_in_reverse(opponent: Opponent) -> None:
     assert opponent.participants.ledger == FORWARD[:3] + UNDOS[:3][::-1]
 
 
+@pytest.mark.long
 async def test_by_hand_a_cancel_undoes(opponent: Opponent) -> None:
     held = opponent.participants.hold("reserve-stock")
     handle = await opponent.place()
@@ -115,6 +114,7 @@ async def test_by_hand_a_cancel_undoes(opponent: Opponent) -> None:
     assert opponent.participants.standing == []
 
 
+@pytest.mark.long
 async def test_by_hand_the_deadline_undoes(opponent: Opponent) -> None:
     opponent.participants.lose_answer("reserve-stock", attempts=1000)
     outcome = await (await opponent.place(timedelta(seconds=1))).result()
@@ -122,6 +122,7 @@ async def test_by_hand_the_deadline_undoes(opponent: Opponent) -> None:
     assert opponent.participants.standing == []
 
 
+@pytest.mark.long
 async def test_by_hand_temporals_own_cancel_waits_for_the_pivot(opponent: Opponent) -> None:
     held = opponent.participants.hold("create-shipment")
     handle = await opponent.place()
@@ -131,6 +132,7 @@ async def test_by_hand_temporals_own_cancel_waits_for_the_pivot(opponent: Oppone
     assert (await handle.result()).status is Status.COMPLETED
 
 
+@pytest.mark.long
 async def test_by_hand_temporals_own_cancel_undoes(opponent: Opponent) -> None:
     held = opponent.participants.hold("charge-payment")
     handle = await opponent.place()

@@ -7,16 +7,8 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from saga import Cause, Lane, Repair, RepairAction, Status, read_saga
-from tests.orders import CUSTOMER
-from tests.workflows.express import (
-    FORWARD,
-    UNDOS,
-    Express,
-    Handle,
-    lose_a_lane,
-    replays,
-    told,
-)
+from tests.orders import CUSTOMER, FORWARD, UNDOS
+from tests.workflows.express import Express, Handle, lose_a_lane, replays, told
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -59,7 +51,7 @@ async def test_what_a_lane_gave_up_is_on_record_before_a_cancel_ends_it(express:
     await replays(handle)
 
 
-@pytest.mark.parametrize("deaf", [True, False])
+@pytest.mark.parametrize("deaf", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_a_cancel_finds_what_a_slow_participant_does_later(
     express: Express, deaf: bool
 ) -> None:
@@ -78,7 +70,7 @@ async def test_a_cancel_finds_what_a_slow_participant_does_later(
     await replays(handle)
 
 
-@pytest.mark.parametrize("by_timeout", [False, True])
+@pytest.mark.parametrize("by_timeout", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_a_lane_that_was_lost_may_have_gone_further(
     express: Express, monkeypatch: pytest.MonkeyPatch, by_timeout: bool
 ) -> None:
@@ -201,7 +193,9 @@ async def test_what_fails_otherwise_waits_for_a_person_and_nothing_is_undone(
     await replays(handle)
 
 
-@pytest.mark.parametrize("held", ["charge-payment", "create-shipment"])
+@pytest.mark.parametrize(
+    "held", ["charge-payment", pytest.param("create-shipment", marks=pytest.mark.long)]
+)
 async def test_what_is_terminated_is_recovered(express: Express, held: str) -> None:
     step = express.participants.hold(held, after_effect=True)
     handle = await express.place()

@@ -15,24 +15,22 @@ from saga import (
     Sagas,
     Status,
 )
-from tests.orders import Order, new_order
+from tests.agency import Agency
+from tests.orders import FORWARD, UNDOS, Order, new_order
 from tests.resets import reset_run, workflow_tasks
-from tests.trips import Agency, BookTrip, TripSaga
-from tests.workflows.resetting import (
-    FORWARD,
-    history,
-    replays,
-    reset,
-)
+from tests.trips import BookTrip, TripSaga
+from tests.workflows.resetting import history, replays, reset
 from workflows.order import OrderSaga
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPERATOR = Request(by="op", reason="it was ended by mistake")
-UNDOS = [step.undo.name for step in OrderSaga.steps if step.undo]
 
 
-@pytest.mark.parametrize("held", ["charge-payment", "reserve-stock", "create-shipment"])
+@pytest.mark.parametrize(
+    "held",
+    [pytest.param("charge-payment", marks=pytest.mark.long), "reserve-stock", "create-shipment"],
+)
 async def test_a_terminated_saga_is_recovered_by_the_same_keys(
     real_order: Order, held: str
 ) -> None:
@@ -126,7 +124,9 @@ async def test_what_a_person_has_undone_is_not_undone_again_by_a_recovery(
     assert "refund-payment" not in order.ledger
 
 
-@pytest.mark.parametrize("held", ["reserve-stock", "create-shipment"])
+@pytest.mark.parametrize(
+    "held", [pytest.param("reserve-stock", marks=pytest.mark.long), "create-shipment"]
+)
 async def test_a_recovery_knows_what_was_sent_before_a_reset(real_order: Order, held: str) -> None:
     order = real_order
     step = order.participants.hold(held, after_effect=True)

@@ -40,7 +40,9 @@ async def test_a_recovery_that_no_worker_took_is_recovered(
     assert order.participants.standing == []
 
 
-@pytest.mark.parametrize("held", ["reserve-stock", "create-shipment"])
+@pytest.mark.parametrize(
+    "held", [pytest.param("reserve-stock", marks=pytest.mark.long), "create-shipment"]
+)
 async def test_a_reset_to_the_beginning_that_no_worker_took_is_recovered(
     dev_server: WorkflowEnvironment, held: str
 ) -> None:
@@ -69,7 +71,9 @@ async def test_a_reset_to_the_beginning_that_no_worker_took_is_recovered(
         assert order.participants.standing == []
 
 
-@pytest.mark.parametrize("to", [0, 2, None], ids=["first", "middle", "recovery"])
+@pytest.mark.parametrize(
+    "to", [0, pytest.param(2, marks=pytest.mark.long), None], ids=["first", "middle", "recovery"]
+)
 async def test_a_run_that_was_ended_before_its_first_task_has_places_of_its_own(
     dev_server: WorkflowEnvironment, to: int | None
 ) -> None:

@@ -3,16 +3,9 @@
 import pytest
 
 from saga import Repair, RepairAction, Status
-from tests.orders import Order
+from tests.orders import FORWARD, Order
 from tests.resets import workflow_tasks
-from tests.workflows.resetting import (
-    FORWARD,
-    history,
-    outcome_of,
-    replays,
-    reset,
-    tell_alike,
-)
+from tests.workflows.resetting import history, outcome_of, replays, reset, tell_alike
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -63,6 +56,7 @@ async def test_a_compensated_saga_stays_compensated_from_anywhere(real_order: Or
         await tell_alike(order, *runs)
 
 
+@pytest.mark.long
 async def test_a_reset_of_a_reset_replays(real_order: Order) -> None:
     order = real_order
     first = await order.place()
