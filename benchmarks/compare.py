@@ -1,7 +1,8 @@
 """Measure this project beside what a user would take instead: `make bench`.
 
 python -m benchmarks.compare [--orders 100] [--rounds 3] [--at-once 1,10,50,200]
-    [--contenders stepwise,express,...] [--quick] [--json FILE] [--plot FILE]
+    [--contenders stepwise,express,...] [--scenes own,services,...] [--quick]
+    [--json FILE] [--plot FILE]
 
 One order of five steps, by every contender, with its status in a read database after every change.
 Servers and workers start once, in folders of their own and on free ports, and contenders take turns
@@ -28,7 +29,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.contest import CONTENDERS, Block, Contender, compete, history_of, scenes, staged
+from benchmarks.contest import (
+    CONTENDERS,
+    REFERENCE,
+    Block,
+    Contender,
+    Scene,
+    compete,
+    history_of,
+    scenes,
+    staged,
+)
 from benchmarks.crowd import MeasurementFailed
 from benchmarks.goals import Goal, goals
 from benchmarks.order_history import HistorySize
@@ -38,8 +49,6 @@ from demo.home import ROOT, HomeTaken
 from demo.participants import ServiceTrouble
 from runtime.errors import RuntimeProblem
 
-REFERENCE = "bare-sdk"
-"""Whom ratios are told to."""
 _PROBLEMS = (HomeTaken, MeasurementFailed, RuntimeProblem, ServiceTrouble)
 
 
@@ -54,7 +63,9 @@ class Outcome:
     load_before: tuple[float, float, float]
 
 
-async def measure(options: argparse.Namespace, contenders: Sequence[Contender]) -> Outcome:
+async def measure(
+    options: argparse.Namespace, contenders: Sequence[Contender], wanted: Sequence[Scene]
+) -> Outcome:
     """Have everybody carry out everything."""
     began, load = time.monotonic(), os.getloadavg()
     task = asyncio.current_task()
@@ -69,7 +80,6 @@ async def measure(options: argparse.Namespace, contenders: Sequence[Contender]) 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    wanted = list(scenes(options.orders, options.at_once, quick=options.quick))
 
     def tell(scene: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:5.0f} s  {scene}\n")
@@ -189,6 +199,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="blocks for each contender and scene; 3")
     parser.add_argument("--at-once", type=_crowds, help="crowds, as in 1,10,50,200")
     parser.add_argument("--contenders", type=_chosen, help="as in stepwise,bare-sdk; all")
+    parser.add_argument("--scenes", default="", help="those named like this, as in own,services")
     parser.add_argument("--quick", action="store_true", help="a few orders of each kind")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
     parser.add_argument("--plot", type=Path, default=ROOT / "build" / "bench", help="no suffix")
@@ -198,8 +209,12 @@ def main() -> int:
     options.at_once = options.at_once or ([1, 5] if options.quick else [1, 10, 50, 200])
     if options.orders < 1 or options.rounds < 1:
         parser.error("give at least one order and one round")
+    known = list(scenes(options.orders, options.at_once, quick=options.quick))
+    wanted = [it for it in known if any(part in it.name for part in options.scenes.split(","))]
+    if not wanted:
+        parser.error(f"no scene {options.scenes}: there are {', '.join(it.name for it in known)}")
     try:
-        outcome = asyncio.run(measure(options, options.contenders or CONTENDERS))
+        outcome = asyncio.run(measure(options, options.contenders or CONTENDERS, wanted))
     except asyncio.CancelledError:
         return 130
     except _PROBLEMS as problem:

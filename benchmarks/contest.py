@@ -35,6 +35,8 @@ from runtime.record import read_record
 _SAMPLED = 1.0
 """Seconds between two looks at the memory."""
 STOCK = 1_000_000
+REFERENCE = "bare-sdk"
+"""Whom ratios are told to."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,16 @@ class Scene:
     """What is asked of every contender."""
 
     task: Task
-    ours_only: bool = False
+
+    def task_of(self, contender: Contender) -> Task | None:
+        """What one contender is asked; None for nothing.
+
+        Only this project can write a row as often as its own pump would. The reference carries out
+        the same orders beside it, with a row after every change.
+        """
+        if contender.ours or self.task.rows != "own":
+            return self.task
+        return replace(self.task, rows="every") if contender.name == REFERENCE else None
 
     @property
     def name(self) -> str:
@@ -124,19 +135,22 @@ def scenes(orders: int, at_once: Collection[int], *, quick: bool) -> Iterator[Sc
     """All that is measured; a lone customer waits so long that a few orders have to do."""
     few = max(orders // 8, 1)
     usual = 50 if 50 in at_once else max(at_once)
+
+    def count_of(crowd: int) -> int:
+        return few if crowd == 1 else max(min(orders, crowd * 5), crowd)
+
     for crowd in at_once:
-        count = few if crowd == 1 else max(min(orders, crowd * 5), crowd)
-        yield Scene(Task(count, crowd))
+        yield Scene(Task(count_of(crowd), crowd))
     for rows in ("own", "final"):
-        yield Scene(Task(max(orders, usual), usual, rows=rows), ours_only=rows == "own")
+        yield Scene(Task(max(orders, usual), usual, rows=rows))
     yield Scene(Task(max(orders, usual), usual, completed=False))
     if quick:
         return
     yield Scene(Task(few, 1, completed=False))
-    yield Scene(Task(few, 1, rows="own"), ours_only=True)
-    yield Scene(Task(few, 1, services=True))
-    yield Scene(Task(orders, min(usual, 10), services=True))
-    yield Scene(Task(orders, min(usual, 10), services=True, completed=False))
+    yield Scene(Task(few, 1, rows="own"))
+    for crowd in at_once:
+        yield Scene(Task(count_of(crowd), crowd, services=True))
+    yield Scene(Task(max(orders, usual), usual, services=True, completed=False))
 
 
 @asynccontextmanager
@@ -226,18 +240,18 @@ async def compete(
     """
     here = [it for it in contenders if it.name in stage.processes]
     for scene in wanted:
-        turns = [it for it in here if it.ours or not scene.ours_only]
+        turns = [(it, task) for it in here if (task := scene.task_of(it))]
         tell(scene.name)
-        for contender in turns:
-            warm = replace(scene.task, orders=min(scene.task.orders, scene.task.at_once, 20))
+        for contender, task in turns:
+            warm = replace(task, orders=min(task.orders, task.at_once, 20))
             await stage.processes[contender.name].carry_out(warm)
         for _ in range(rounds):
-            blocks += [await run_block(stage, contender, scene) for contender in turns]
+            blocks += [await run_block(stage, it, scene, task) for it, task in turns]
             # Nobody always comes after the same one.
             turns = turns[1:] + turns[:1]
 
 
-async def run_block(stage: Stage, contender: Contender, scene: Scene) -> Block:
+async def run_block(stage: Stage, contender: Contender, scene: Scene, task: Task) -> Block:
     """One contender's turn."""
     process = stage.processes[contender.name]
     trees = [stage.servers[name] for name in contender.servers]
@@ -253,7 +267,7 @@ async def run_block(stage: Stage, contender: Contender, scene: Scene) -> Block:
     worker, server = process.tree.cpu(), sum(tree.cpu() for tree in trees)
     watching = asyncio.create_task(watch())
     try:
-        done = await process.carry_out(scene.task)
+        done = await process.carry_out(task)
     finally:
         watching.cancel()
         await asyncio.wait([watching])

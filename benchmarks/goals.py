@@ -36,7 +36,7 @@ class Goal:
 
 def goals(tally: Tally, at_once: int) -> Iterator[Goal]:
     """Those of which both sides were measured; throughput is told `at_once`."""
-    every, own = Task(1, at_once), Task(1, at_once, rows="own")
+    own = Scene(Task(1, at_once, rows="own"))
     for completed in (True, False):
         equal = Scene(Task(1, at_once, completed=completed))
         ending = "" if completed else ", compensated"
@@ -51,8 +51,8 @@ def goals(tally: Tally, at_once: int) -> Iterator[Goal]:
                 )
     yield from _throughput(
         "express with own coalescing over bare-sdk",
-        tally.find("express", Scene(own)),
-        tally.find("bare-sdk", Scene(every)),
+        tally.find("express", own),
+        tally.find("bare-sdk", own),
         3.0,
     )
     alone = Scene(Task(1, 1))
