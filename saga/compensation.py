@@ -27,7 +27,7 @@ class Compensation:
     async def of(self, entries: Sequence[Entry], failure: StepFailed | None) -> None:
         """Take everything back; what the story has left running may still add to it."""
         self._course.phase = Phase.COMPENSATING
-        await self._log.host.off_the_lane()
+        await self._log.host.off_the_lane(plain=True)
         # What a story has left running would be waited for as long as it is tried.
         self._calls.interrupt()
         await self._log.host.wait_for(lambda: not self._calls.under_way)

@@ -70,6 +70,8 @@ class InLane:
         self.made: list[Made] = []
         self.nothing_more = False
         """Whether every lane of this saga stops where this one has."""
+        self.refused = False
+        """Whether it has stopped at a refusal."""
         self._stopped = False
         self._activities = activities
         self._until = asyncio.get_running_loop().time() + BUDGET.total_seconds()
@@ -138,7 +140,8 @@ class InLane:
             made = making.result()
         except FailureError as error:
             # What is refused to one is refused to all, so none has come further.
-            raise self.stop(nothing_more=refused(error)) from error
+            self.refused = not self._stopped and refused(error)
+            raise self.stop(nothing_more=self.refused) from error
         except (TimeoutError, asyncio.CancelledError) as error:
             raise self.stop() from error
         if self._stopped:
@@ -196,7 +199,7 @@ class ExpressLane:
         if (error := told.exception()) is not None and not isinstance(error, Stopped):
             raise error  # The story's own, which its workflow will come to as well.
         nothing_more = host.nothing_more or await _was_the_first()
-        return Prefetched(made=tuple(host.made), settled=nothing_more)
+        return Prefetched(made=tuple(host.made), settled=nothing_more, refused=host.refused)
 
     @activity.defn(name=CALL)
     async def express_call(self, order: CallOrder) -> Prefetched:

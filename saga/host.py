@@ -65,7 +65,7 @@ class Host(Protocol):
     async def off_the_lane(self, *, plain: bool = False) -> None:
         """Hear that the story comes to something else than a step before the pivot.
 
-        `plain` if that is the pivot or the end, as it is in most sagas.
+        `plain` if that is the pivot, the end or a compensation, as it is in most sagas.
         """
 
     def record(self, event: Event[JsonObject]) -> None:

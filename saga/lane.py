@@ -21,27 +21,29 @@ from pydantic import BaseModel, ConfigDict
 from temporalio import activity as activities
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 from typing_extensions import override
 
 from saga.calls import failure_of
 from saga.envelope import Call, Event, JsonObject, SentCall
 from saga.events import FailureKind
 from saga.host import InWorkflow
+from saga.identity import Direction
 from saga.log import told
 from saga.steps import AnyActivity, Policy
 
 LANE = "express_lane"
 """The local activity that does all steps before the pivot."""
 CALL = "express_call"
-"""The local activity that does one step after it."""
+"""The local activity that does one step after it, or takes one back."""
 SINK = "express_sink"
 """The local activity that hands a saga's end to a sink, if its worker has the sink's."""
 
 LANE_LIMIT = timedelta(seconds=2)
 """When a lane that has not answered is given up; it stops by itself before that."""
 FIRST_TRY = timedelta(seconds=1)
-"""How long the pivot, and a step after it, may take before it is called as in any saga."""
+"""How long the pivot, what comes after it, what the lane was refused, and an undo may take before
+it is called as in any saga."""
 
 ONCE = RetryPolicy(maximum_attempts=1)
 
@@ -75,6 +77,8 @@ class Prefetched(BaseModel):
     """What was done, in its order; nothing of a call that is to be made as in any saga."""
     settled: bool = False
     """Whether no lane of this saga can have called more, beside the call that comes next."""
+    refused: bool = False
+    """Whether the call that comes next was refused."""
 
 
 class CallOrder(BaseModel):
@@ -112,12 +116,15 @@ class InExpress(InWorkflow):
         """By idempotency key, what the story has not asked for yet."""
         self._nothing_more = False
         """Whether no lane can have called more than what the story asks for next."""
+        self._refused = False
+        """Whether that was refused."""
         self._settled = True
         self._sending = False
         """Whether it was settled by a call that goes out in the same workflow task."""
-        self._committed = False
+        self._one_way = False
+        """Whether it is on record that nothing is undone any more, or everything."""
         self.plain = True
-        """Whether everything has gone as in most sagas, and no call was made the usual way."""
+        """Whether each call is short: what has come is success, or a refusal and its undos."""
 
     @property
     @override
@@ -158,7 +165,7 @@ class InExpress(InWorkflow):
             return  # Nobody knows how far it came, so the story asks for all of it.
         if self.seed() == seed:  # Else it was done by the run before a reset.
             self._made = {SentCall.model_validate(it.call).key: it for it in fetched.made}
-            self._nothing_more = fetched.settled
+            self._nothing_more, self._refused = fetched.settled, fetched.refused
 
     @override
     async def off_the_lane(self, *, plain: bool = False) -> None:
@@ -181,6 +188,9 @@ class InExpress(InWorkflow):
 
     def _leave(self) -> None:
         self.plain = False
+        self._leave_settled()
+
+    def _leave_settled(self) -> None:
         if not self._settled:
             self._settle()
 
@@ -194,10 +204,11 @@ class InExpress(InWorkflow):
     def call(self, activity: AnyActivity, call: Call[Any], policy: Policy) -> asyncio.Task[Any]:
         if (made := self._made.pop(call.key, None)) is not None:
             return asyncio.create_task(_known(activity, call, made))
-        if self.plain and call.pivot:
-            return asyncio.create_task(self._pivot(activity, call, policy))
-        if self.plain and self._committed:
+        if self.plain and self._one_way:
             return asyncio.create_task(self._local(activity, call, policy))
+        undo = call.direction is Direction.UNDO
+        if self.plain and (call.pivot or undo or (self._refused and not self._settled)):
+            return asyncio.create_task(self._shortly(activity, call, policy))
         self.plain = False
         usual = super().call(activity, call, policy)
         if self._settled:
@@ -217,7 +228,7 @@ class InExpress(InWorkflow):
                 self._settle()
             raise
 
-    async def _pivot(self, activity: AnyActivity, call: Call[Any], policy: Policy) -> Any:
+    async def _shortly(self, activity: AnyActivity, call: Call[Any], policy: Policy) -> Any:
         """Try once, for a short time, and then as in any saga; no timer needs to run beside it."""
         once = replace(
             policy, max_attempts=1, give_up_after=min(policy.give_up_after or FIRST_TRY, FIRST_TRY)
@@ -225,15 +236,20 @@ class InExpress(InWorkflow):
         try:
             answer = await super().call(activity, call, once)
         except ActivityError as error:
-            self.plain = False
-            if told(error.cause) is not None:
+            self.plain = self.plain and refused(error.cause)
+            self._leave_settled()
+            if told(error.cause) is not None or is_cancelled_exception(error):
                 raise
             return await super().call(activity, call, policy)
-        self._committed = True
+        self._leave_settled()
+        self._one_way = call.pivot or call.direction is Direction.UNDO
         return answer
 
     async def _local(self, activity: AnyActivity, call: Call[Any], policy: Policy) -> Any:
-        """A call that must succeed: here first, and else as in any saga."""
+        """A call that must succeed: here first, and else as in any saga.
+
+        It is not on record before it has ended, and a worker that is lost makes it again.
+        """
         order = CallOrder(activity=registered_name(activity), call=call.model_dump(mode="json"))
         try:
             fetched: Prefetched = await workflow.execute_local_activity(

@@ -16,6 +16,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
+from saga.events import Status
 from saga.lane import ONCE, SINK, InExpress, registered_name
 from saga.log import Log
 from saga.state import AnyEvent, SagaState
@@ -140,7 +141,11 @@ class Pump:
         express = self._express
         if express is not None and express.plain and self._sink.interval is not None:
             await workflow.wait_condition(
-                lambda: self._log.state.status != self._status or not express.plain
+                # It is being undone as shortly, as long as nothing deviates.
+                lambda: (
+                    self._log.state.status not in {self._status, Status.COMPENSATING}
+                    or not express.plain
+                )
             )
         try:
             await workflow.wait_condition(

@@ -70,7 +70,7 @@ LIMITS = {
     (Lane.STEPWISE, Status.COMPLETED): Cost(47, 7, http_calls=5, statements=3),
     (Lane.STEPWISE, Status.COMPENSATED): Cost(69, 10, http_calls=7, statements=6),
     (Lane.EXPRESS, Status.COMPLETED): Cost(16, 2, http_calls=5, statements=3),
-    (Lane.EXPRESS, Status.COMPENSATED): Cost(48, 7, http_calls=7, statements=6),
+    (Lane.EXPRESS, Status.COMPENSATED): Cost(25, 3, http_calls=7, statements=3),
 }
 
 

@@ -44,7 +44,7 @@ from tests.properties.script import (
     Setting,
     When,
 )
-from tests.properties.workers import working
+from tests.properties.staff import working
 
 ROUND = timedelta(hours=3, seconds=20)
 """After so long, all that comes by itself has come; the seconds are for the reason of `TIMES`."""

@@ -14,7 +14,9 @@ from tests.properties.script import Act, Line, Script, Setting, When
 from tests.properties.strategies import scripts
 
 COURSE = tuple(step.name for step in EXPRESS.steps)
-LOCAL = {step.name for step in EXPRESS.steps if not step.pivot}
+LOCAL = {step.name for step in EXPRESS.steps if not step.pivot} | {
+    step.undo.name for step in EXPRESS.steps if step.undo
+}
 FEWER = settings(max_examples=settings().max_examples // 4)
 
 
