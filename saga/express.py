@@ -199,7 +199,12 @@ class ExpressLane:
         if (error := told.exception()) is not None and not isinstance(error, Stopped):
             raise error  # The story's own, which its workflow will come to as well.
         nothing_more = host.nothing_more or await _was_the_first()
-        return Prefetched(made=tuple(host.made), settled=nothing_more, refused=host.refused)
+        return Prefetched(
+            made=tuple(host.made),
+            settled=nothing_more,
+            refused=host.refused,
+            epoch=order.epoch,
+        )
 
     @activity.defn(name=CALL)
     async def express_call(self, order: CallOrder) -> Prefetched:

@@ -79,6 +79,8 @@ class Prefetched(BaseModel):
     """Whether no lane of this saga can have called more, beside the call that comes next."""
     refused: bool = False
     """Whether the call that comes next was refused."""
+    epoch: int | None = None
+    """In which a lane was told."""
 
 
 class CallOrder(BaseModel):
@@ -146,8 +148,12 @@ class InExpress(InWorkflow):
             # record: the lane may have made its call.
             await workflow.sleep(timedelta(milliseconds=1))
 
-    async def fetch(self, start: BaseModel, epoch: int) -> None:
-        """Run the lane; from now on the story is neither ended nor held before it is settled."""
+    async def fetch(self, start: BaseModel, epoch: int) -> int | None:
+        """Run the lane; from now on the story is neither ended nor held before it is settled.
+
+        Returns:
+            The epoch that it was told in, the same on every replay; None if it was lost.
+        """
         self._settled, seed = False, self.seed()
         order = LaneOrder(
             start=start.model_dump(mode="json"), epoch=epoch, started_at=self.started_at
@@ -162,10 +168,11 @@ class InExpress(InWorkflow):
                 summary="the steps before the pivot",
             )
         except FailureError:  # In a replay, its cause.
-            return  # Nobody knows how far it came, so the story asks for all of it.
+            return None  # Nobody knows how far it came, so the story asks for all of it.
         if self.seed() == seed:  # Else it was done by the run before a reset.
             self._made = {SentCall.model_validate(it.call).key: it for it in fetched.made}
             self._nothing_more, self._refused = fetched.settled, fetched.refused
+        return fetched.epoch
 
     @override
     async def off_the_lane(self, *, plain: bool = False) -> None:

@@ -33,6 +33,7 @@ class Log:
         epoch: int | None = None,
     ) -> None:
         self.host = host
+        self._saga_type, self._start = saga_type, start
         self._seed = host.seed()
         self.epoch = epoch_at(host.now()) if epoch is None else epoch
         self._next = 1
@@ -40,7 +41,9 @@ class Log:
         """The positions of answers that are still to come."""
         self.saga_id = host.saga_id
         self.correlation_id = start.correlation_id or self.saga_id
-        self.events: list[AnyEvent] = [self._started(saga_type, start)]
+        self.resets = 0
+        """How many were noticed."""
+        self.events: list[AnyEvent] = [self._started()]
         self.state: SagaState = fold(self.events)
         self.on_change: Callable[[], None] = lambda: None
 
@@ -123,10 +126,30 @@ class Log:
         self._next += 1
         return self._record(event, place, step=step, direction=direction)
 
-    def _started(self, saga_type: str, start: SagaInput[SagaCommandT]) -> Event[JsonObject]:
+    def begin(self) -> None:
+        """Record the beginning, where the input does not have all of it: it was started by hand."""
+        if not {"headline", "command_type"} <= self._start.model_fields_set:
+            self.host.record(self.events[0])
+
+    def begin_after_lane(self, epoch: int | None) -> None:
+        """Begin in the epoch that the lane has answered in, before anything else is told.
+
+        A replay may take the first workflow task and later ones for a single one, at another time,
+        while none of them has a command. If the lane was lost (None), the time since then is sure.
+        """
+        lost, self.epoch = epoch is None, epoch or epoch_at(self.host.now())
+        self.events = [self._started()]
+        self.state = fold(self.events)
+        if lost:
+            self.host.record(self.events[0])
+        else:
+            self.begin()
+
+    def _started(self) -> Event[JsonObject]:
+        start = self._start
         event = SagaStarted(
             saga_id=self.saga_id,
-            saga_type=saga_type,
+            saga_type=self._saga_type,
             headline=start.headline,
             command_type=start.command_type,
             command=start.command.model_dump(mode="json"),
@@ -140,11 +163,7 @@ class Log:
             causation_id=start.causation_id,
         )
         since = start.recovery.started_at if start.recovery else self.host.started_at
-        started = saga_event(event, place, since)
-        if not {"headline", "command_type"} <= start.model_fields_set:
-            # Started by hand, with the command alone: what the input lacks is recorded.
-            self.host.record(started)
-        return started
+        return saga_event(event, place, since)
 
     def _place(self, position: int, cause: str) -> Place:
         return Place(
@@ -172,6 +191,7 @@ class Log:
         if self.host.seed() == self._seed:
             return
         self._seed = self.host.seed()
+        self.resets += 1
         self.epoch = later_epoch(self.epoch, self.host.now())
         epochs = tuple(sorted({event.epoch for event in self.events}))
         reset = RunReset(

@@ -53,8 +53,8 @@ class Orchestrator:
         self._counts: Counter[str] = Counter()
         self._calls = Calls(log)
         self._resetting = asyncio.Lock()
-        self._epoch = log.epoch
-        """In which what is done was done or asked for."""
+        self._resets = 0
+        """After how many what is done was done or asked for."""
         self.course = Course(log, self._calls, deadline)
         self.repairs = Repairs(log)
         self._insistence = Insistence(self._calls, self.course, self.repairs, self.notice_reset)
@@ -251,9 +251,9 @@ class Orchestrator:
         """
         async with self._resetting:
             self._log.notice_reset()
-            if self._log.epoch == self._epoch:
+            if self._log.resets == self._resets:
                 return False
-            self._epoch = self._log.epoch
+            self._resets = self._log.resets
             for entry in [entry for entry in self._entries if entry.done]:
                 if not self._in(Phase.FORWARD):
                     break

@@ -20,7 +20,7 @@ from temporalio.converter import DataConverter, decode_typed_search_attributes
 from runtime.codec import decoding
 from runtime.search_attributes import SagaType
 from saga.envelope import Event, JsonObject, SentCall
-from saga.events import SagaTerminated
+from saga.events import SagaStarted, SagaTerminated
 from saga.host import RECORD
 from saga.identity import epoch_at
 from saga.log import sent
@@ -175,10 +175,16 @@ class _RunReader:
 
     def _answered(self, content: JsonObject) -> None:
         if self._is_ours(content) and "event_type" in content:
-            self._add(_EVENT.validate_python(content))
+            event = _EVENT.validate_python(content)
+            if event.event_type == SagaStarted.__name__:
+                self._begin(event)
+            else:
+                self._add(event)
         elif isinstance(made := content.get("made"), list):
             # Of the express lane: what it did, and whether a lane can have done more.
             self.known.settled |= content.get("settled") is True
+            if isinstance(epoch := content.get("epoch"), int):
+                self._epoch = epoch
             for one in made:
                 if isinstance(one, dict):
                     self._made(one)
@@ -189,6 +195,14 @@ class _RunReader:
         if isinstance(call, dict) and isinstance(answer, dict):
             self._understand(_Clue.TASK, call)
             self._answered(answer)
+
+    def _begin(self, recorded: Event[JsonObject]) -> None:
+        """Take in a beginning that was recorded, in place of what the input tells of it."""
+        self._events = {
+            it.event_id: it for it in self._events.values() if it.event_type != recorded.event_type
+        }
+        self._add(recorded)
+        self._begun = True
 
     def _is_ours(self, content: JsonObject) -> bool:
         return content.get("saga_id") == self.known.saga_id and "position" in content

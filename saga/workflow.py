@@ -64,6 +64,8 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
         if recovery.unsettled if recovery is not None else express:
             self._express = InExpress()
         log = self._log = Log(self._express or InWorkflow(), self.kind.name, start)
+        if self._express is None:
+            log.begin()
         self._orchestrator = Orchestrator(log, start.deadline or self.deadline)
         log.on_change = self._show
         self._introduce()
@@ -79,9 +81,9 @@ class SagaWorkflow(SagaHandlers, Generic[SagaCommandT]):
             for sink in self.sinks
             if not sink.optional or sink.name in start.sinks
         }
-        pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
         if self._express is not None:
-            await self._express.fetch(start, log.epoch)
+            log.begin_after_lane(await self._express.fetch(start, log.epoch))
+        pumping = [asyncio.create_task(pump.run()) for pump in self._pumps.values()]
         recovery = start.recovery
         if recovery is not None and not recovery.unsettled:
             await orchestrator.undo(recovery, self.steps)

@@ -38,6 +38,17 @@ def done_and_undone(*, until: str) -> list[str]:
     return FORWARD[:before] + UNDOS[:before][::-1]
 
 
+def command_of(order_id: str) -> PlaceOrder:
+    """The order that all these tests place."""
+    return PlaceOrder(
+        order_id=order_id,
+        customer_id="C-1",
+        items=(Line(sku="BOOK", quantity=2, unit_price_minor=1250),),
+        card_token="tok_visa",
+        ship_to="1 Main St, Springfield",
+    )
+
+
 @dataclass
 class Order:
     """One order under test: its saga, its participants, its read database."""
@@ -56,13 +67,7 @@ class Order:
         sinks: tuple[str, ...] = (),
     ) -> WorkflowHandle[OrderSaga, SagaOutcome]:
         """Start the saga; the handle's `result()` skips time."""
-        command = PlaceOrder(
-            order_id=self.order_id,
-            customer_id="C-1",
-            items=(Line(sku="BOOK", quantity=2, unit_price_minor=1250),),
-            card_token="tok_visa",
-            ship_to="1 Main St, Springfield",
-        )
+        command = command_of(self.order_id)
         return await self.env.client.start_workflow(
             OrderSaga.run,
             SagaInput(command=command, deadline=deadline, sinks=sinks, lane=self.lane),

@@ -11,11 +11,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
-from contracts.commands import Line, PlaceOrder
 from saga import Lane, SagaInput, SagaOutcome, SagaPlugin, Sagas, read_saga
 from saga.lane import InExpress
 from tests.fakes import FakeReadDatabase
-from tests.orders import Order, new_order
+from tests.orders import Order, command_of, new_order
 from tests.resets import reset_run, workflow_tasks
 from workflows.order import OrderSaga
 
@@ -42,13 +41,7 @@ class Express:
         task_timeout: timedelta | None = None,
         deadline: timedelta | None = None,
     ) -> Handle:
-        command = PlaceOrder(
-            order_id=self.order.order_id,
-            customer_id="C-1",
-            items=(Line(sku="BOOK", quantity=2, unit_price_minor=1250),),
-            card_token="tok_visa",
-            ship_to="1 Main St, Springfield",
-        )
+        command = command_of(self.order.order_id)
         return await self.order.env.client.start_workflow(
             OrderSaga.run,
             SagaInput(command=command, lane=lane, deadline=deadline),
@@ -121,8 +114,8 @@ def lose_a_lane(
     """
     fetch, lost = InExpress.fetch, asyncio.Event()
 
-    async def losing(host: InExpress, start: BaseModel, epoch: int) -> None:
-        await fetch(host, start, epoch)
+    async def losing(host: InExpress, start: BaseModel, epoch: int) -> int | None:
+        told = await fetch(host, start, epoch)
         if not lost.is_set():
             lost.set()
             if then_away:
@@ -131,6 +124,7 @@ def lose_a_lane(
                 raise RuntimeError("the worker is lost")
             # No await: the thread that would answer the server is not there meanwhile.
             time.sleep(1.4)
+        return told
 
     monkeypatch.setattr(InExpress, "fetch", losing)
     return lost

@@ -14,11 +14,10 @@ from temporalio.worker import Worker
 from benchmarks.by_hand import OrderByHand
 from benchmarks.hand_log import BY_HAND
 from benchmarks.order_history import ENDINGS, shortest_history
-from contracts.commands import Line, PlaceOrder
 from contracts.sagas import ORDER
 from saga import Cause, SagaInput, SagaOutcome, Status
 from tests.fakes import FakeParticipants, FakeReadDatabase
-from tests.orders import CUSTOMER, FORWARD, UNDOS
+from tests.orders import CUSTOMER, FORWARD, UNDOS, command_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,13 +46,7 @@ class Opponent:
     async def place(
         self, deadline: timedelta | None = None
     ) -> WorkflowHandle[OrderByHand, SagaOutcome]:
-        command = PlaceOrder(
-            order_id=self.queue,
-            customer_id="C-1",
-            items=(Line(sku="BOOK", quantity=2, unit_price_minor=1250),),
-            card_token="tok_visa",
-            ship_to="1 Main St, Springfield",
-        )
+        command = command_of(self.queue)
         return await self.env.client.start_workflow(
             OrderByHand.run,
             SagaInput(command=command, deadline=deadline),
