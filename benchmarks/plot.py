@@ -32,6 +32,8 @@ def draw(found: dict[str, Any], picture: Path) -> None:
     lines = {(it["contender"], it["scene"]): it for it in found["lines"]}
     names = [name for name in COLOURS if any(name == known for known, _ in lines)]
     crowds = sorted({int(s.removeprefix(_EVERY)) for _, s in lines if s.startswith(_EVERY)})
+    if not crowds:
+        sys.exit(f"it needs scenes named '{_EVERY.strip()}', and none was measured")
     figure = Figure(figsize=(15, 4.6))
     rate, cpu, alone = figure.subplots(1, 3)
     for name in names:
