@@ -53,9 +53,10 @@ chaos: $(STAMP) ## kill workers, services, server, consumers and the choreograph
 	@SAGA_CHAOS_ROUNDS=100 $(BIN)/python -m pytest tests/brokers/test_inbox_killed.py
 	@SAGA_CHAOS_ROUNDS=50 $(BIN)/python -m pytest tests/brokers/test_choreography_killed.py
 
-matrix: $(STAMP) ## run the order saga through every failure at every step, then random scripts
+matrix: $(STAMP) ## run sagas through every failure at every step, then random scripts
 	@$(BIN)/python -m saga.testing tests.matrix.order_subject:ORDER --junit build/matrix.xml
 	@$(BIN)/python -m saga.testing tests.matrix.order_subject:EXPRESS --junit build/matrix-express.xml
+	@$(BIN)/python -m saga.testing tests.matrix.express_trip:SUBJECT --junit build/matrix-express-trip.xml
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/properties
 
 check: $(STAMP) ## format, lint, types, and the container files
